@@ -1,0 +1,7 @@
+import { defineConfig } from 'drizzle-kit'
+
+export default defineConfig({
+  dialect: 'sqlite',
+  schema: ['./src/ledger/tables.ts', './src/catalog/tables.ts'],
+  out: './migrations',
+})

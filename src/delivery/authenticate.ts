@@ -1,0 +1,66 @@
+import { type KeyKind, parseKey } from '../access/key.ts'
+import type { Bindings } from '../bindings.ts'
+import type { KeyRecord } from '../catalog/entities.ts'
+import { err, ok, type Result } from '../engine/result.ts'
+import { keyCheck } from './key-check.ts'
+import { snapshotCache, type View, type WaitUntil } from './snapshot-cache.ts'
+
+/** Who asks, and what may be answered from. */
+export type Caller = { readonly key: KeyRecord; readonly view: View }
+
+/** Why a request is not let in. */
+export type Denial = 'unauthorized' | 'limited' | 'unavailable'
+
+/** How long a caller that failed too often is asked to stay away, in seconds. */
+export const DENIED_RETRY_SECONDS = 60
+
+/** The key that a request carries. */
+export function keyOf(headers: Headers): string | undefined {
+  const authorization = headers.get('authorization')
+  const bearer = authorization === null ? undefined : /^Bearer\s+(\S+)\s*$/i.exec(authorization)?.[1]
+  return bearer ?? headers.get('x-api-key') ?? undefined
+}
+
+/** Counts a failed check against its address, so that keys cannot be guessed in bulk. */
+async function deny(bindings: Bindings, request: Request): Promise<Result<never, Denial>> {
+  const address = request.headers.get('cf-connecting-ip') ?? 'unknown'
+  const { success } = await bindings.SIGN_IN_LIMIT.limit({ key: `evaluation:${address}` })
+  return err(success ? 'unauthorized' : 'limited')
+}
+
+/** The caller when its snapshot is in memory and its key was checked before: without waiting for anything. */
+export function knownCaller(request: Request): Caller | undefined {
+  const key = keyOf(request.headers)
+  const parsed = key === undefined ? undefined : parseKey(key)
+  const view = parsed && snapshotCache.view(parsed.environment)
+  if (key === undefined || !view) return undefined
+  const record = keyCheck.known(key, view.environment.keys)
+  return record && { key: record, view }
+}
+
+async function identify(key: string, kind: KeyKind, view: View): Promise<Caller | undefined> {
+  const { keys } = view.environment
+  const record = keyCheck.known(key, keys) ?? (await keyCheck.check(key, keys))
+  return record?.kind === kind ? { key: record, view } : undefined
+}
+
+/** Finds out who asks; loads the snapshot of the environment that the key names when it is not there. */
+export async function authenticate(
+  bindings: Bindings,
+  request: Request,
+  waitUntil: WaitUntil,
+): Promise<Result<Caller, Denial>> {
+  const known = knownCaller(request)
+  if (known) return ok(known)
+  const key = keyOf(request.headers)
+  const parsed = key === undefined ? undefined : parseKey(key)
+  if (key === undefined || !parsed) return deny(bindings, request)
+  const present = snapshotCache.view(parsed.environment)
+  const view = present ? ok(present) : await snapshotCache.acquire(bindings, parsed.environment, waitUntil)
+  if (!view.ok) return view.error === 'missing' ? deny(bindings, request) : err('unavailable')
+  const caller = await identify(key, parsed.kind, view.value)
+  if (caller) return ok(caller)
+  const newer = await snapshotCache.recheck(bindings, parsed.environment, waitUntil)
+  const newcomer = newer && (await identify(key, parsed.kind, newer))
+  return newcomer ? ok(newcomer) : deny(bindings, request)
+}

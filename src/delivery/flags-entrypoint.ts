@@ -1,0 +1,142 @@
+import { WorkerEntrypoint } from 'cloudflare:workers'
+import type { Bindings } from '../bindings.ts'
+import type { EvaluationContext } from '../engine/context.ts'
+import { evaluate, evaluateAll } from '../engine/evaluate.ts'
+import type { Evaluation } from '../engine/evaluation.ts'
+import { snapshotCache, type View } from './snapshot-cache.ts'
+
+/** What the service binding says of who binds it. */
+type Properties = { readonly environment?: string }
+
+/** A flag's answer with why; `value` is the caller's default where there is none. */
+export type Details<T> = FlagshipEvaluationDetails<T>
+
+/** What a value must be to be answered in place of a default. */
+type Check = (value: unknown) => boolean
+
+const isObject: Check = (value) => typeof value === 'object' && value !== null
+
+function checkFor(defaultValue: unknown): Check {
+  return isObject(defaultValue) ? isObject : (value) => typeof value === typeof defaultValue
+}
+
+function toDetails<T>(evaluation: Evaluation, defaultValue: T, check: Check): Details<T> {
+  const { flagKey, reason } = evaluation
+  if (evaluation.reason === 'ERROR') {
+    const { errorCode, errorMessage } = evaluation
+    return { flagKey, value: defaultValue, reason, errorCode, errorMessage }
+  }
+  const { variant, value } = evaluation
+  if (value === undefined) return { flagKey, value: defaultValue, reason }
+  if (check(value)) return { flagKey, value: value as T, variant, reason }
+  const errorMessage = `the flag's value is not of the default's type, ${typeof defaultValue}`
+  return { flagKey, value: defaultValue, reason: 'ERROR', errorCode: 'TYPE_MISMATCH', errorMessage }
+}
+
+/**
+ * Flags for other Workers, over a service binding that names the environment in its `props`. A drop-in for the
+ * platform's own Flagship binding; never throws, and answers the default where it cannot do better.
+ */
+export class Flags extends WorkerEntrypoint<Bindings, Properties> implements Flagship {
+  async get(flagKey: string, defaultValue?: unknown, context?: FlagshipEvaluationContext): Promise<unknown> {
+    const details = await this.decide(flagKey, defaultValue, context, () => true)
+    return details.value
+  }
+
+  async getValue<T extends boolean | string | number | Record<string, unknown> | unknown[]>(
+    flagKey: string,
+    defaultValue: T,
+    context?: FlagshipEvaluationContext,
+  ): Promise<FlagshipWidenedValue<T>> {
+    return (await this.getDetails(flagKey, defaultValue, context)).value
+  }
+
+  async getDetails<T extends boolean | string | number | Record<string, unknown> | unknown[]>(
+    flagKey: string,
+    defaultValue: T,
+    context?: FlagshipEvaluationContext,
+  ): Promise<Details<FlagshipWidenedValue<T>>> {
+    return this.decide(flagKey, defaultValue as FlagshipWidenedValue<T>, context, checkFor(defaultValue))
+  }
+
+  async getBooleanValue(flagKey: string, defaultValue: boolean, context?: FlagshipEvaluationContext) {
+    return (await this.getBooleanDetails(flagKey, defaultValue, context)).value
+  }
+
+  async getStringValue(flagKey: string, defaultValue: string, context?: FlagshipEvaluationContext) {
+    return (await this.getStringDetails(flagKey, defaultValue, context)).value
+  }
+
+  async getNumberValue(flagKey: string, defaultValue: number, context?: FlagshipEvaluationContext) {
+    return (await this.getNumberDetails(flagKey, defaultValue, context)).value
+  }
+
+  async getObjectValue<T extends object>(
+    flagKey: string,
+    defaultValue: T,
+    context?: FlagshipEvaluationContext,
+  ): Promise<T> {
+    return (await this.getObjectDetails(flagKey, defaultValue, context)).value
+  }
+
+  async getBooleanDetails(flagKey: string, defaultValue: boolean, context?: FlagshipEvaluationContext) {
+    return this.decide(flagKey, defaultValue, context, (value) => typeof value === 'boolean')
+  }
+
+  async getStringDetails(flagKey: string, defaultValue: string, context?: FlagshipEvaluationContext) {
+    return this.decide(flagKey, defaultValue, context, (value) => typeof value === 'string')
+  }
+
+  async getNumberDetails(flagKey: string, defaultValue: number, context?: FlagshipEvaluationContext) {
+    return this.decide(flagKey, defaultValue, context, (value) => typeof value === 'number')
+  }
+
+  async getObjectDetails<T extends object>(
+    flagKey: string,
+    defaultValue: T,
+    context?: FlagshipEvaluationContext,
+  ): Promise<Details<T>> {
+    return this.decide(flagKey, defaultValue, context, isObject)
+  }
+
+  /** Every flag of the environment for one context, with its details; empty when no snapshot can be reached. */
+  async getAll(context: FlagshipEvaluationContext = {}): Promise<{ [flagKey: string]: Details<unknown> }> {
+    const view = await this.view()
+    if (!view) return {}
+    const evaluations = evaluateAll(view.environment.flags, context, Date.now())
+    this.settle(view, evaluations.length)
+    return Object.fromEntries(
+      evaluations.map((evaluation) => [evaluation.flagKey, toDetails(evaluation, undefined, () => true)]),
+    )
+  }
+
+  private async decide<T>(
+    flagKey: string,
+    defaultValue: T,
+    context: EvaluationContext | undefined,
+    check: Check,
+  ): Promise<Details<T>> {
+    const view = await this.view()
+    if (!view) {
+      const errorMessage = 'no snapshot can be reached for the environment that the binding names'
+      return { flagKey, value: defaultValue, reason: 'ERROR', errorCode: 'PROVIDER_NOT_READY', errorMessage }
+    }
+    const evaluation = evaluate(view.environment.flags, flagKey, context ?? {}, Date.now())
+    this.settle(view, 1)
+    return toDetails(evaluation, defaultValue, check)
+  }
+
+  private async view(): Promise<View | undefined> {
+    const { environment } = this.ctx.props
+    if (environment === undefined) return undefined
+    const present = snapshotCache.view(environment)
+    if (present) return present
+    const acquired = await snapshotCache.acquire(this.env, environment, (work) => this.ctx.waitUntil(work))
+    return acquired.ok ? acquired.value : undefined
+  }
+
+  private settle({ environment }: View, evaluations: number): void {
+    const waitUntil = (work: Promise<unknown>) => this.ctx.waitUntil(work)
+    snapshotCache.settle(this.env, environment.flags.environment, evaluations, waitUntil)
+  }
+}

@@ -1,0 +1,188 @@
+// The evaluation plane over HTTP. Handlers load, evaluate and answer; what an answer looks like is ofrep.ts.
+import { type Context, Hono } from 'hono'
+import type { Bindings } from '../bindings.ts'
+import type { EvaluationContext } from '../engine/context.ts'
+import { evaluate, evaluateAll } from '../engine/evaluate.ts'
+import { authenticate, type Caller, DENIED_RETRY_SECONDS, type Denial } from './authenticate.ts'
+import { type RequestFault, readContext, withEdgeAttributes } from './evaluation-request.ts'
+import { flagKeysOf, SINGLE_PREFIX } from './flag-path.ts'
+import { matchesEtag, statusOf, writeBulk, writeError, writeSingle } from './ofrep.ts'
+import { snapshotCache, type View, type WaitUntil } from './snapshot-cache.ts'
+import { openStream } from './stream.ts'
+import {
+  epochOf,
+  knownStreamToken,
+  parseStreamToken,
+  signStreamToken,
+  verifyStreamToken,
+} from './stream-token.ts'
+
+type Environment = { Bindings: Bindings }
+
+const PREFLIGHT_SECONDS = 86_400
+const UNAVAILABLE_RETRY_SECONDS = 1
+const EXPOSED_HEADERS = 'ETag, Retry-After, X-Rampart-Version'
+
+function headersFor(view: View | undefined, more: { readonly [name: string]: string } = {}): Headers {
+  const headers = new Headers({
+    'content-type': 'application/json; charset=utf-8',
+    'cache-control': 'no-store',
+    'access-control-allow-origin': '*',
+    'access-control-expose-headers': EXPOSED_HEADERS,
+    ...more,
+  })
+  if (view) headers.set('x-rampart-version', String(view.environment.flags.version))
+  return headers
+}
+
+function denied(denial: Denial, key: string | undefined): Response {
+  if (denial === 'unauthorized') return new Response(null, { status: 401, headers: headersFor(undefined) })
+  const [status, seconds, details] =
+    denial === 'limited'
+      ? [429, DENIED_RETRY_SECONDS, 'too many failed attempts']
+      : [503, UNAVAILABLE_RETRY_SECONDS, 'no snapshot can be reached']
+  const headers = headersFor(undefined, { 'retry-after': String(seconds) })
+  return new Response(writeError('GENERAL', details, key), { status, headers })
+}
+
+function faulty(fault: RequestFault, key: string | undefined, view: View): Response {
+  const body = writeError(fault.errorCode, fault.errorDetails, key)
+  return new Response(body, { status: fault.status, headers: headersFor(view) })
+}
+
+function waitUntilOf(c: Context<Environment>): WaitUntil {
+  return (work) => c.executionCtx.waitUntil(work)
+}
+
+function contextFor({ key }: Caller, context: EvaluationContext, request: Request): EvaluationContext {
+  return key.kind === 'client' ? withEdgeAttributes(context, request) : context
+}
+
+function visibilityFor({ key }: Caller): 'all' | 'client' {
+  return key.kind === 'client' ? 'client' : 'all'
+}
+
+async function evaluateSingle(c: Context<Environment>): Promise<Response> {
+  const request = c.req.raw
+  const candidates = flagKeysOf(new URL(request.url).pathname)
+  const waitUntil = waitUntilOf(c)
+  const caller = await authenticate(c.env, request, waitUntil)
+  if (!caller.ok) return denied(caller.error, candidates[0])
+  const { view } = caller.value
+  const { flags } = view.environment
+  const key = candidates.find((candidate) => flags.has(candidate)) ?? candidates[0] ?? ''
+  const parsed = await readContext(request)
+  if (!parsed.ok) return faulty(parsed.error, key, view)
+  const context = contextFor(caller.value, parsed.value, request)
+  const evaluation = evaluate(flags, key, context, Date.now(), visibilityFor(caller.value))
+  snapshotCache.settle(c.env, flags.environment, 1, waitUntil)
+  return new Response(writeSingle(evaluation, view), {
+    status: statusOf(evaluation),
+    headers: headersFor(view),
+  })
+}
+
+/** What a client says that it has heard of: it must not be answered with anything older. */
+function freshnessHint(url: URL): { readonly version: number; readonly changedAt: number } | undefined {
+  const version = /\d{1,15}/.exec(url.searchParams.get('flagConfigEtag') ?? '')?.[0]
+  const modified = url.searchParams.get('flagConfigLastModified')
+  if (version === undefined && modified === null) return undefined
+  const changedAt =
+    modified === null ? 0 : /^\d+$/.test(modified) ? Number(modified) * 1_000 : Date.parse(modified)
+  // An instant that lies ahead says nothing; waiting for it would never end.
+  return {
+    version: Number(version ?? 0),
+    changedAt: Number.isNaN(changedAt) ? 0 : Math.min(changedAt, Date.now()),
+  }
+}
+
+async function evaluateBulk(c: Context<Environment>): Promise<Response> {
+  const request = c.req.raw
+  const waitUntil = waitUntilOf(c)
+  const caller = await authenticate(c.env, request, waitUntil)
+  if (!caller.ok) return denied(caller.error, undefined)
+  const { key } = caller.value
+  let { view } = caller.value
+  const parsed = await readContext(request)
+  if (!parsed.ok) return faulty(parsed.error, undefined, view)
+  const hint = request.url.includes('?') ? freshnessHint(new URL(request.url)) : undefined
+  if (hint) {
+    const fresh = await snapshotCache.acquireAtLeast(
+      c.env,
+      view.environment.flags.environment,
+      hint,
+      waitUntil,
+    )
+    if (!fresh.ok) return denied('unavailable', undefined)
+    view = fresh.value
+  }
+  const { environment } = view
+  const now = Date.now()
+  const epoch = epochOf(now)
+  const token = knownStreamToken(environment, key, epoch) ?? (await signStreamToken(environment, key, epoch))
+  const context = contextFor(caller.value, parsed.value, request)
+  const evaluations = evaluateAll(environment.flags, context, now, visibilityFor(caller.value))
+  const { body, fingerprint } = writeBulk(evaluations, view, `/ofrep/v1/stream?token=${token}`)
+  snapshotCache.settle(c.env, environment.flags.environment, evaluations.length, waitUntil)
+  const etag = `"${fingerprint}-${epoch.toString(36)}"`
+  const headers = headersFor(view, { etag })
+  if (matchesEtag(request.headers.get('if-none-match'), etag))
+    return new Response(null, { status: 304, headers })
+  return new Response(body, { headers })
+}
+
+async function stream(c: Context<Environment>): Promise<Response> {
+  const token = parseStreamToken(c.req.query('token') ?? '')
+  const waitUntil = waitUntilOf(c)
+  if (!token) return denied('unauthorized', undefined)
+  const acquired = await snapshotCache.acquire(c.env, token.environment, waitUntil)
+  if (!acquired.ok) return denied(acquired.error === 'missing' ? 'unauthorized' : 'unavailable', undefined)
+  const view = acquired.value
+  const key = await verifyStreamToken(token, view.environment, Date.now())
+  if (!key) return denied('unauthorized', undefined)
+  const readable = openStream({
+    bindings: c.env,
+    cache: snapshotCache,
+    environment: token.environment,
+    lastEventId: c.req.header('last-event-id') ?? null,
+    waitUntil,
+  })
+  return new Response(readable, { headers: headersFor(view, { 'content-type': 'text/event-stream' }) })
+}
+
+async function snapshot(c: Context<Environment>): Promise<Response> {
+  const waitUntil = waitUntilOf(c)
+  const caller = await authenticate(c.env, c.req.raw, waitUntil)
+  if (!caller.ok) return denied(caller.error, undefined)
+  const { key, view } = caller.value
+  if (key.kind !== 'server') return new Response(null, { status: 403, headers: headersFor(view) })
+  const { flags } = view.environment
+  const etag = `"${flags.environment}-${flags.version}"`
+  const headers = headersFor(view, { etag })
+  snapshotCache.settle(c.env, flags.environment, 0, waitUntil)
+  if (matchesEtag(c.req.header('if-none-match') ?? null, etag))
+    return new Response(null, { status: 304, headers })
+  return new Response(flags.toText(), { headers })
+}
+
+/** Answers a preflight for whatever headers the page's client wants to send: keys travel in headers, not cookies. */
+function preflight(c: Context<Environment>): Response {
+  const headers = new Headers({
+    'access-control-allow-origin': '*',
+    'access-control-allow-methods': 'GET, POST, OPTIONS',
+    'access-control-allow-headers':
+      c.req.header('access-control-request-headers') ??
+      'Content-Type, Authorization, X-API-Key, If-None-Match',
+    'access-control-max-age': String(PREFLIGHT_SECONDS),
+  })
+  return new Response(null, { status: 204, headers })
+}
+
+/** OFREP, its stream, and the snapshot for evaluating in process. */
+export const delivery = new Hono<Environment>()
+  .post('/ofrep/v1/evaluate/flags', evaluateBulk)
+  .post(`${SINGLE_PREFIX}*`, evaluateSingle)
+  .get('/ofrep/v1/stream', stream)
+  .get('/v1/snapshot', snapshot)
+  .options('/ofrep/*', preflight)
+  .options('/v1/*', preflight)

@@ -1,0 +1,50 @@
+import { createBucketer, toRangeEnds } from './bucket.ts'
+import { createAttributeReader, type EvaluationContext, toUnit } from './context.ts'
+import { DEFAULT_UNIT, type Split } from './flag.ts'
+import { createForeignSplit } from './foreign-bucketing.ts'
+import type { Recorder } from './trace.ts'
+
+/** Where a split puts the subject of an evaluation: an index into its weights, or why there is none. */
+export const NO_UNIT = -1
+export const NOT_SERVED = -2
+
+export type Assign = (context: EvaluationContext) => number
+
+/** Reads the unit that is bucketed by an attribute; undefined when the context has none. */
+export function createUnitReader(by: string): (context: EvaluationContext) => string | undefined {
+  if (by === DEFAULT_UNIT) return (context) => toUnit(context.targetingKey)
+  const read = createAttributeReader(by)
+  return (context) => toUnit(read(context))
+}
+
+/** Makes the function that tells which of the split's weights a context falls under. */
+export function compileSplit(split: Split, recorder: Recorder | null): Assign {
+  const weights = split.weights.map(({ weight }) => weight)
+  if (split.bucketing) {
+    const read = createAttributeReader(split.by)
+    const assign = createForeignSplit(weights, split.bucketing)
+    return (context) => {
+      const value = read(context)
+      const unit = toUnit(value)
+      recorder?.addBucket(split.by, unit, undefined)
+      if (unit === undefined) return NO_UNIT
+      const index = assign(typeof value === 'number' ? value : unit)
+      return index < 0 ? NOT_SERVED : index
+    }
+  }
+  const readUnit = createUnitReader(split.by)
+  const bucketOf = createBucketer(split.seed)
+  const ends = toRangeEnds(weights)
+  return (context) => {
+    const unit = readUnit(context)
+    if (unit === undefined) {
+      recorder?.addBucket(split.by, undefined, undefined)
+      return NO_UNIT
+    }
+    const bucket = bucketOf(unit)
+    recorder?.addBucket(split.by, unit, bucket)
+    let index = 0
+    while (bucket >= (ends[index] ?? Number.POSITIVE_INFINITY)) index++
+    return index
+  }
+}

@@ -1,0 +1,131 @@
+// The hashes that other flag systems bucket by, where no platform API may be asked: all of them synchronous and
+// small. Their outputs decide who sees which variant, so golden vectors hold every one of them.
+
+/** The UTF-8 bytes of a text; a lone surrogate is U+FFFD, as in every encoder of the web. */
+export function toUtf8(text: string): number[] {
+  const bytes: number[] = []
+  for (const character of text.toWellFormed()) {
+    const code = character.codePointAt(0) ?? 0
+    if (code < 0x80) {
+      bytes.push(code)
+      continue
+    }
+    if (code < 0x800) bytes.push(0xc0 | (code >> 6))
+    else {
+      if (code < 0x10000) bytes.push(0xe0 | (code >> 12))
+      else bytes.push(0xf0 | (code >> 18), 0x80 | ((code >> 12) & 0x3f))
+      bytes.push(0x80 | ((code >> 6) & 0x3f))
+    }
+    bytes.push(0x80 | (code & 0x3f))
+  }
+  return bytes
+}
+
+/** The low byte of every UTF-16 code unit of a text: what hash libraries that know only ASCII take for its bytes. */
+export function toLowBytes(text: string): number[] {
+  const bytes: number[] = []
+  for (let i = 0; i < text.length; i++) bytes.push(text.charCodeAt(i) & 0xff)
+  return bytes
+}
+
+function rotateLeft(word: number, bits: number): number {
+  return (word << bits) | (word >>> (32 - bits))
+}
+
+function scrambleMurmur3Block(block: number): number {
+  return Math.imul(rotateLeft(Math.imul(block, 0xcc9e2d51), 15), 0x1b873593)
+}
+
+/** MurmurHash3 x86 32-bit of bytes, as an unsigned integer; for texts in UTF-8 there is `murmur3`. */
+export function murmur3OfBytes(bytes: readonly number[], seed = 0): number {
+  let hash = seed | 0
+  let block = 0
+  let blockBits = 0
+  for (const byte of bytes) {
+    block |= byte << blockBits
+    blockBits += 8
+    if (blockBits === 32) {
+      hash = Math.imul(rotateLeft(hash ^ scrambleMurmur3Block(block), 13), 5) + 0xe6546b64
+      block = 0
+      blockBits = 0
+    }
+  }
+  hash ^= scrambleMurmur3Block(block) ^ bytes.length
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
+}
+
+/**
+ * FNV-1a 32-bit over the UTF-16 code units of a text, as an unsigned integer. `state` is what an earlier call
+ * answered: `fnv1a(b, fnv1a(a))` is `fnv1a(a + b)`.
+ */
+export function fnv1a(text: string, state = 0x811c9dc5): number {
+  let hash = state
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return hash >>> 0
+}
+
+const SHA1_BLOCK_BYTES = 64
+const SHA1_LENGTH_BYTES = 8
+
+function padForSha1(bytes: readonly number[]): DataView {
+  const blocks = Math.ceil((bytes.length + 1 + SHA1_LENGTH_BYTES) / SHA1_BLOCK_BYTES)
+  const message = new DataView(new ArrayBuffer(blocks * SHA1_BLOCK_BYTES))
+  bytes.forEach((byte, i) => {
+    message.setUint8(i, byte)
+  })
+  message.setUint8(bytes.length, 0x80)
+  message.setBigUint64(message.byteLength - SHA1_LENGTH_BYTES, BigInt(bytes.length) * 8n)
+  return message
+}
+
+/** SHA-1 (FIPS 180-4) of bytes, as five unsigned 32-bit words. */
+export function sha1(bytes: readonly number[]): [number, number, number, number, number] {
+  const message = padForSha1(bytes)
+  const schedule = new DataView(new ArrayBuffer(80 * 4))
+  let h0 = 0x67452301
+  let h1 = 0xefcdab89
+  let h2 = 0x98badcfe
+  let h3 = 0x10325476
+  let h4 = 0xc3d2e1f0
+  for (let block = 0; block < message.byteLength; block += SHA1_BLOCK_BYTES) {
+    let a = h0
+    let b = h1
+    let c = h2
+    let d = h3
+    let e = h4
+    for (let at = 0; at < 80 * 4; at += 4) {
+      const word =
+        at < SHA1_BLOCK_BYTES
+          ? message.getInt32(block + at)
+          : rotateLeft(
+              schedule.getInt32(at - 12) ^
+                schedule.getInt32(at - 32) ^
+                schedule.getInt32(at - 56) ^
+                schedule.getInt32(at - 64),
+              1,
+            )
+      schedule.setInt32(at, word)
+      const mixed = rotateLeft(a, 5) + e + word + sha1Round(at / 4, b, c, d)
+      e = d
+      d = c
+      c = rotateLeft(b, 30)
+      b = a
+      a = mixed | 0
+    }
+    h0 = (h0 + a) | 0
+    h1 = (h1 + b) | 0
+    h2 = (h2 + c) | 0
+    h3 = (h3 + d) | 0
+    h4 = (h4 + e) | 0
+  }
+  return [h0 >>> 0, h1 >>> 0, h2 >>> 0, h3 >>> 0, h4 >>> 0]
+}
+
+function sha1Round(round: number, b: number, c: number, d: number): number {
+  if (round < 20) return ((b & c) | (~b & d)) + 0x5a827999
+  if (round < 40) return (b ^ c ^ d) + 0x6ed9eba1
+  if (round < 60) return ((b & c) | (b & d) | (c & d)) + 0x8f1bbcdc
+  return (b ^ c ^ d) + 0xca62c1d6
+}

@@ -1,0 +1,51 @@
+import type { Condition, FlagConfiguration, RolloutGrants, Segment } from './flag.ts'
+
+/** What an entity points at, each named once. */
+export type References = { readonly flags: readonly string[]; readonly segments: readonly string[] }
+
+function collectSegments(condition: Condition, into: Set<string>): void {
+  if ('segment' in condition) into.add(condition.segment)
+  else if ('not' in condition) collectSegments(condition.not, into)
+  else if ('all' in condition) for (const child of condition.all) collectSegments(child, into)
+  else if ('any' in condition) for (const child of condition.any) collectSegments(child, into)
+}
+
+/** The segments and prerequisites that a flag names in one environment. */
+export function flagReferences(flag: FlagConfiguration, rollout: RolloutGrants | null): References {
+  const segments = new Set<string>()
+  for (const { when } of flag.rules) collectSegments(when, segments)
+  for (const { audience } of rollout?.grants ?? []) if (audience) collectSegments(audience, segments)
+  return {
+    flags: [...new Set(flag.prerequisites.map((prerequisite) => prerequisite.flag))],
+    segments: [...segments],
+  }
+}
+
+/** The segments that a segment names. */
+export function segmentReferences(segment: Segment): References {
+  const segments = new Set<string>()
+  if (segment.condition) collectSegments(segment.condition, segments)
+  return { flags: [], segments: [...segments] }
+}
+
+/**
+ * Finds a way from a node back to itself.
+ * @returns the nodes on the way, the first one also last; undefined when there is none
+ */
+export function findCycle(
+  start: string,
+  next: (node: string) => readonly string[],
+): readonly string[] | undefined {
+  const seen = new Set<string>()
+  const walk = (node: string, path: readonly string[]): readonly string[] | undefined => {
+    for (const child of next(node)) {
+      if (child === start) return [...path, start]
+      if (seen.has(child)) continue
+      seen.add(child)
+      const found = walk(child, [...path, child])
+      if (found) return found
+    }
+    return undefined
+  }
+  return walk(start, [start])
+}

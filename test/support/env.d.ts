@@ -1,0 +1,10 @@
+import type { D1Migration } from '@cloudflare/vitest-plugin'
+import type { Bindings } from '../../src/bindings.ts'
+
+declare global {
+  namespace Cloudflare {
+    interface Env extends Bindings {
+      readonly MIGRATIONS: D1Migration[]
+    }
+  }
+}
