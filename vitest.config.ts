@@ -5,7 +5,22 @@ export default defineConfig({
   test: {
     projects: [
       {
-        test: { name: 'core', include: ['test/engine/**/*.test.ts', 'test/scripts/**/*.test.ts'], environment: 'node' },
+        test: {
+          name: 'core',
+          include: ['test/engine/**/*.test.ts', 'test/scripts/**/*.test.ts'],
+          environment: 'node',
+        },
+      },
+      {
+        test: {
+          name: 'system',
+          include: ['test/system/**/*.test.ts'],
+          environment: 'node',
+          globalSetup: ['./test/system/build.ts'],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
       },
       {
         plugins: [

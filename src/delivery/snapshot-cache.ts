@@ -88,8 +88,12 @@ export class SnapshotCache {
     environment: string,
     waitUntil: WaitUntil,
   ): Promise<Result<View, Absence>> {
+    if (!this.cached.has(environment)) {
+      const absence = await this.acquireCold(bindings, environment, waitUntil)
+      if (absence) return err(absence)
+    }
     const cached = this.cached.get(environment)
-    if (!cached) return this.acquireCold(bindings, environment, waitUntil)
+    if (!cached) return err('unavailable')
     if (this.isExpired(cached) && this.now() >= cached.retryAt) {
       const refreshed = this.isLeased(cached) ? this.untilLeaseEnds(cached) : this.refresh(bindings, cached)
       waitUntil(refreshed)
@@ -274,21 +278,17 @@ export class SnapshotCache {
     bindings: Bindings,
     environment: string,
     waitUntil: WaitUntil,
-  ): Promise<Result<View, Absence>> {
-    if ((this.missing.get(environment) ?? 0) > this.now()) return err('missing')
+  ): Promise<Absence | undefined> {
+    if ((this.missing.get(environment) ?? 0) > this.now()) return 'missing'
     // Others are loading it: wait for what they get, no longer than their lease.
     while ((this.loadingUntil.get(environment) ?? 0) > this.now() && !this.cached.has(environment)) {
       await scheduler.wait(POLL_MS)
     }
-    if (!this.cached.has(environment)) {
-      this.loadingUntil.set(environment, this.now() + LEASE_MS)
-      const loading = this.load(bindings, environment).finally(() => this.loadingUntil.delete(environment))
-      waitUntil(loading)
-      const absence = await loading
-      if (absence) return err(absence)
-    }
-    const cached = this.cached.get(environment)
-    return cached ? ok({ environment: cached.environment, stale: false }) : err('unavailable')
+    if (this.cached.has(environment)) return undefined
+    this.loadingUntil.set(environment, this.now() + LEASE_MS)
+    const loading = this.load(bindings, environment).finally(() => this.loadingUntil.delete(environment))
+    waitUntil(loading)
+    return loading
   }
 
   /** Loads the snapshot for the first time: from KV, else from the hub. Never throws. */
@@ -303,12 +303,11 @@ export class SnapshotCache {
       if (opened.error === 'missing') this.remember(environment)
       return opened.error
     }
-    const { refreshSeconds } = opened.value.settings
     this.cached.set(environment, {
       environment: opened.value,
-      // What KV holds may be a minute old: good for this answer, and asked about right after it.
-      confirmedAt: this.now() - refreshSeconds * 1_000 - 1,
-      nextCheckMs: refreshSeconds * 1_000,
+      // What KV holds may be older than a minute, so the hub is asked before the first answer.
+      confirmedAt: fromKv.ok ? Number.NEGATIVE_INFINITY : this.now(),
+      nextCheckMs: opened.value.settings.refreshSeconds * 1_000,
       leaseUntil: 0,
       retryAt: 0,
       served: 0,

@@ -1,6 +1,8 @@
 // The promise that nobody changes sides by accident stands on this file: murmur3_32 of "<seed>:<unit>" in
 // UTF-8, scaled to 100,000 half-open buckets. A change of any bit here moves users, so golden vectors hold it.
 
+import { toUtf8 } from './utf8.ts'
+
 /** Into how many buckets units fall; one is a thousandth of a percent. */
 export const BUCKET_COUNT = 100_000
 
@@ -35,33 +37,6 @@ function finish(hash: number, tail: number, length: number): number {
   return (h ^ (h >>> 16)) >>> 0
 }
 
-/** The code point at `index`; a lone surrogate is U+FFFD, as in every UTF-8 encoder of the web. */
-function scalarAt(text: string, index: number): number {
-  const code = text.codePointAt(index) ?? 0
-  return code >= 0xd800 && code <= 0xdfff ? 0xfffd : code
-}
-
-function toUtf8(text: string, from: number): number[] {
-  const bytes: number[] = []
-  for (let i = from; i < text.length; i++) {
-    const code = scalarAt(text, i)
-    if (code < 0x80) bytes.push(code)
-    else if (code < 0x800) bytes.push(0xc0 | (code >> 6), 0x80 | (code & 0x3f))
-    else if (code < 0x10000)
-      bytes.push(0xe0 | (code >> 12), 0x80 | ((code >> 6) & 0x3f), 0x80 | (code & 0x3f))
-    else {
-      bytes.push(
-        0xf0 | (code >> 18),
-        0x80 | ((code >> 12) & 0x3f),
-        0x80 | ((code >> 6) & 0x3f),
-        0x80 | (code & 0x3f),
-      )
-      i++
-    }
-  }
-  return bytes
-}
-
 function absorb(state: HashState, bytes: readonly number[]): HashState {
   let { hash, tail, tailBits } = state
   for (const byte of bytes) {
@@ -93,7 +68,7 @@ function hashAfter(state: HashState, unit: string): number {
   for (; i < length; i++) {
     const code = unit.charCodeAt(i)
     if (code > 0x7f) {
-      const rest = absorb({ hash, tail, tailBits, length: state.length + i }, toUtf8(unit, i))
+      const rest = absorb({ hash, tail, tailBits, length: state.length + i }, toUtf8(unit.slice(i)))
       return finish(rest.hash, rest.tail, rest.length)
     }
     tail |= code << tailBits
@@ -112,12 +87,18 @@ export function murmur3(text: string, seed = 0): number {
   return hashAfter({ hash: seed | 0, tail: 0, tailBits: 0, length: 0 }, text)
 }
 
+/** MurmurHash3 x86 32-bit of bytes, as an unsigned integer. */
+export function murmur3OfBytes(bytes: readonly number[], seed = 0): number {
+  const { hash, tail, length } = absorb({ hash: seed | 0, tail: 0, tailBits: 0, length: 0 }, bytes)
+  return finish(hash, tail, length)
+}
+
 /**
  * Makes the function that tells a unit's bucket under one seed: an integer in [0, 100000).
  * `floor(murmur3_32(utf8(seed + ":" + unit)) / 2^32 · 100000)`
  */
 export function createBucketer(seed: string): (unit: string) => number {
-  const state = absorb({ hash: 0, tail: 0, tailBits: 0, length: 0 }, toUtf8(`${seed}:`, 0))
+  const state = absorb({ hash: 0, tail: 0, tailBits: 0, length: 0 }, toUtf8(`${seed}:`))
   return (unit) => Math.floor((hashAfter(state, unit) / 0x1_0000_0000) * BUCKET_COUNT)
 }
 

@@ -8,7 +8,8 @@ function parseIpv4(text: string): Groups | undefined {
   return Math.max(a, b, c, d) > 255 ? undefined : [(a << 8) | b, (c << 8) | d]
 }
 
-function parseGroups(text: string): Groups | undefined {
+/** @param final whether the address ends here, which is where it may end as an IPv4 address does */
+function parseGroups(text: string, final: boolean): Groups | undefined {
   if (text === '') return []
   const groups: number[] = []
   const words = text.split(':')
@@ -17,7 +18,7 @@ function parseGroups(text: string): Groups | undefined {
       groups.push(Number.parseInt(word, 16))
       continue
     }
-    const embedded = index === words.length - 1 ? parseIpv4(word) : undefined
+    const embedded = final && index === words.length - 1 ? parseIpv4(word) : undefined
     if (!embedded) return undefined
     groups.push(...embedded)
   }
@@ -27,8 +28,8 @@ function parseGroups(text: string): Groups | undefined {
 function parseIpv6(text: string): Groups | undefined {
   const halves = text.split('::')
   if (halves.length > 2) return undefined
-  const head = parseGroups(halves[0] ?? '')
-  const tail = halves.length === 2 ? parseGroups(halves[1] ?? '') : []
+  const head = parseGroups(halves[0] ?? '', halves.length === 1)
+  const tail = halves.length === 2 ? parseGroups(halves[1] ?? '', true) : []
   if (!head || !tail) return undefined
   const missing = 8 - head.length - tail.length
   if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined
@@ -51,8 +52,10 @@ export function parseCidr(text: string): ((address: string) => boolean) | undefi
   const network = parseAddress(base)
   if (!network || rest.length > 0 || (prefix !== undefined && !/^\d{1,3}$/.test(prefix))) return undefined
   const width = network.length * 16
-  const bits = prefix === undefined ? width : Number(prefix)
-  if (bits > width) return undefined
+  // A prefix counts from the first bit as written, which for a mapped address is 96 bits before the IPv4 ones.
+  const before = base.includes(':') && width === 32 ? 96 : 0
+  const bits = prefix === undefined ? width : Number(prefix) - before
+  if (bits < 0 || bits > width) return undefined
   return (address) => {
     const groups = parseAddress(address)
     if (groups?.length !== network.length) return false

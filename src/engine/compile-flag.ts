@@ -227,11 +227,17 @@ export function compileFlag(flag: Flag, source: EntitySource): Evaluator {
 
   if (prerequisites.length === 0) return decide
   let running = false
+  let circular = false
   return (context, now) => {
-    if (running) return cycle
+    if (running) {
+      circular = true
+      return cycle
+    }
     running = true
+    circular = false
     try {
-      return decide(context, now)
+      const evaluation = decide(context, now)
+      return circular ? cycle : evaluation
     } finally {
       running = false
     }

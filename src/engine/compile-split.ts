@@ -25,11 +25,12 @@ export function compileSplit(split: Split, recorder: Recorder | null): Assign {
     const assign = createForeignSplit(weights, split.bucketing)
     return (context) => {
       const value = read(context)
-      const unit = toUnit(value)
-      recorder?.addBucket(split.by, unit, undefined)
-      if (unit === undefined) return NO_UNIT
-      const index = assign(typeof value === 'number' ? value : unit)
-      return index < 0 ? NOT_SERVED : index
+      const unit = typeof value === 'string' || typeof value === 'number' ? value : undefined
+      recorder?.addBucket(split.by, toUnit(value), undefined)
+      // Some systems bucket a missing unit too, so whether it is served is the scheme's to say.
+      const index = assign(unit)
+      if (index >= 0) return index
+      return unit === undefined ? NO_UNIT : NOT_SERVED
     }
   }
   const readUnit = createUnitReader(split.by)

@@ -1,6 +1,6 @@
 // As much of CBOR's core deterministic encoding (RFC 8949, section 4.2.1) as a unit can need: texts, numbers
 // and a pair of texts.
-import { toUtf8 } from './foreign-hashes.ts'
+import { toUtf8 } from './utf8.ts'
 
 const UNSIGNED = 0
 const NEGATIVE = 1

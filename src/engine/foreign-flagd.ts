@@ -1,9 +1,9 @@
 // The `fractional` operator of flagd, as in core/pkg/evaluator/fractional.go of flagd and, for version 3, in its
 // accepted decision record `fractional-non-string-rand-units`. Where other SDKs of flagd differ from the Go code,
 // which hashes UTF-8, the Go code is followed.
-import { murmur3 } from './bucket.ts'
+import { murmur3, murmur3OfBytes } from './bucket.ts'
 import { encodeNumber, encodePair, encodeText } from './foreign-cbor.ts'
-import { murmur3OfBytes } from './foreign-hashes.ts'
+
 import { type AssignUnit, firstAbove, NOTHING, sumOf, type Unit } from './foreign-ranges.ts'
 import { isJsonObject, type JsonObject } from './json.ts'
 

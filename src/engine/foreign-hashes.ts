@@ -1,26 +1,6 @@
 // The hashes that other flag systems bucket by, where no platform API may be asked: all of them synchronous and
 // small. Their outputs decide who sees which variant, so golden vectors hold every one of them.
 
-/** The UTF-8 bytes of a text; a lone surrogate is U+FFFD, as in every encoder of the web. */
-export function toUtf8(text: string): number[] {
-  const bytes: number[] = []
-  for (const character of text.toWellFormed()) {
-    const code = character.codePointAt(0) ?? 0
-    if (code < 0x80) {
-      bytes.push(code)
-      continue
-    }
-    if (code < 0x800) bytes.push(0xc0 | (code >> 6))
-    else {
-      if (code < 0x10000) bytes.push(0xe0 | (code >> 12))
-      else bytes.push(0xf0 | (code >> 18), 0x80 | ((code >> 12) & 0x3f))
-      bytes.push(0x80 | ((code >> 6) & 0x3f))
-    }
-    bytes.push(0x80 | (code & 0x3f))
-  }
-  return bytes
-}
-
 /** The low byte of every UTF-16 code unit of a text: what hash libraries that know only ASCII take for its bytes. */
 export function toLowBytes(text: string): number[] {
   const bytes: number[] = []
@@ -30,30 +10,6 @@ export function toLowBytes(text: string): number[] {
 
 function rotateLeft(word: number, bits: number): number {
   return (word << bits) | (word >>> (32 - bits))
-}
-
-function scrambleMurmur3Block(block: number): number {
-  return Math.imul(rotateLeft(Math.imul(block, 0xcc9e2d51), 15), 0x1b873593)
-}
-
-/** MurmurHash3 x86 32-bit of bytes, as an unsigned integer; for texts in UTF-8 there is `murmur3`. */
-export function murmur3OfBytes(bytes: readonly number[], seed = 0): number {
-  let hash = seed | 0
-  let block = 0
-  let blockBits = 0
-  for (const byte of bytes) {
-    block |= byte << blockBits
-    blockBits += 8
-    if (blockBits === 32) {
-      hash = Math.imul(rotateLeft(hash ^ scrambleMurmur3Block(block), 13), 5) + 0xe6546b64
-      block = 0
-      blockBits = 0
-    }
-  }
-  hash ^= scrambleMurmur3Block(block) ^ bytes.length
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-  return (hash ^ (hash >>> 16)) >>> 0
 }
 
 /**

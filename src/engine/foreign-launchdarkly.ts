@@ -1,15 +1,16 @@
 // LaunchDarkly's percentage rollouts and experiments, as in `Bucketer` of js-server-sdk-common and in
 // evaluator_bucketing.go of go-server-sdk-evaluation.
-import { sha1, toUtf8 } from './foreign-hashes.ts'
+import { sha1 } from './foreign-hashes.ts'
 import { type AssignUnit, firstAbove, NOTHING } from './foreign-ranges.ts'
 import type { JsonObject } from './json.ts'
+import { toUtf8 } from './utf8.ts'
 
 /** A rollout of LaunchDarkly; its weights are out of 100,000. */
 export type LaunchDarklyBucketing = {
   readonly scheme: 'launchdarkly'
   /** The rollout's seed as decimal text, else `${flagKey}.${salt}`. Their Node SDK takes a seed of 0 for none. */
   readonly prefix: string
-  /** What the customer's SDK calculates in: float32 in Go, Java and .NET; float64, unless said, in the others. */
+  /** What the SDK in use calculates in: float32 in Go, .NET and older Java; float64, unless said, elsewhere. */
   readonly precision?: 'float64' | 'float32'
 }
 

@@ -1,6 +1,6 @@
 // Unleash's gradual rollouts and variants, as in `strategy/util` and `variant` of unleash-client.
-import { murmur3 } from './bucket.ts'
-import { murmur3OfBytes, toLowBytes } from './foreign-hashes.ts'
+import { murmur3, murmur3OfBytes } from './bucket.ts'
+import { toLowBytes } from './foreign-hashes.ts'
 import {
   type AssignUnit,
   firstAtLeast,
@@ -11,7 +11,7 @@ import {
 } from './foreign-ranges.ts'
 import { isJsonObject, type JsonObject } from './json.ts'
 
-/** What the customer's SDK hashes: the UTF-8 bytes of a text, or, as in Node, the low byte of each UTF-16 unit. */
+/** What the SDK in use hashes: the UTF-8 bytes of a text, or, as in Node, the low byte of each UTF-16 unit. */
 export type UnleashEncoding = 'utf8' | 'low-byte'
 
 /** The gradual rollout that a unit has to be in before it gets a variant. */
@@ -61,8 +61,8 @@ function createPosition(
 }
 
 /**
- * `murmur3(groupId + ":" + unit, 0) % 100 + 1 <= sum(percentages)`, percentages of 0 left out. A unit that is
- * missing gets nothing: Unleash draws lots anew each time.
+ * `murmur3(groupId + ":" + unit, 0) % 100 + 1 <= sum(percentages)`, percentages of 0 left out. A missing unit
+ * gets nothing, as with a stickiness that names an attribute; with the default one Unleash draws lots.
  */
 export function createUnleashRolloutSplit(
   percentages: readonly number[],
@@ -75,7 +75,7 @@ export function createUnleashRolloutSplit(
 
 /**
  * `murmur3(groupId + ":" + unit, 86028157) % total + 1 <= sum(weights)`, weights of 0 left out, for the units
- * that are in the rollout. A unit that is missing gets nothing: Unleash draws lots anew each time.
+ * that are in the rollout. A missing unit gets nothing, where Unleash draws lots.
  */
 export function createUnleashSplit(weights: readonly number[], bucketing: UnleashBucketing): AssignUnit {
   const positionOf = createPosition(bucketing, VARIANT_SEED, sumOf(weights))

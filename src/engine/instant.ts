@@ -8,13 +8,19 @@ const UNIT_MILLISECONDS: { readonly [unit: string]: number } = {
   w: 604_800_000,
 }
 
+// `Date.parse` takes 30 February for 1 March.
+function isDay(date: string): boolean {
+  const day = Number(date.slice(8))
+  return day <= 28 || new Date(date).getUTCDate() === day
+}
+
 /**
  * Reads an instant: RFC 3339 text (a date alone is its midnight in UTC) or milliseconds since 1970.
  * @returns milliseconds since 1970, or undefined when it is no instant
  */
 export function parseInstant(value: unknown): number | undefined {
   if (typeof value === 'number') return Number.isFinite(value) ? value : undefined
-  if (typeof value !== 'string' || !RFC3339.test(value)) return undefined
+  if (typeof value !== 'string' || !RFC3339.test(value) || !isDay(value.slice(0, 10))) return undefined
   const milliseconds = Date.parse(value)
   return Number.isNaN(milliseconds) ? undefined : milliseconds
 }

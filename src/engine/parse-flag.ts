@@ -28,6 +28,9 @@ export const MAX_VARIANTS = 64
 export const MAX_RULES = 1_000
 export const MAX_GRANTS = 50
 const MAX_WEIGHT = 1_000_000
+/** Other systems allow more entries, larger weights, and a variant more than once. */
+const MAX_FOREIGN_WEIGHTS = 1_000
+const MAX_FOREIGN_WEIGHT = 2 ** 31 - 1
 
 const FLAG_TYPES: readonly FlagType[] = ['boolean', 'string', 'number', 'object']
 
@@ -106,18 +109,22 @@ function readVariant(
 
 function parseSplit(value: unknown, path: string, names: Names, problems: Problems): Split {
   const from = asObject(value, path, problems)
+  const foreign = from.bucketing !== undefined
+  const [maxWeights, maxWeight] = foreign
+    ? [MAX_FOREIGN_WEIGHTS, MAX_FOREIGN_WEIGHT]
+    : [MAX_VARIANTS, MAX_WEIGHT]
   const seen = new Set<string>()
-  const weights = readList(from, 'weights', path, problems, MAX_VARIANTS).map((entry, index) => {
+  const weights = readList(from, 'weights', path, problems, maxWeights).map((entry, index) => {
     const entryPath = below(below(path, 'weights'), index)
     const object = asObject(entry, entryPath, problems)
     const variant = readVariant(object, 'variant', entryPath, names, problems)
-    if (seen.has(variant)) problems.add(below(entryPath, 'variant'), 'duplicate', 'is used twice')
+    if (seen.has(variant) && !foreign) problems.add(below(entryPath, 'variant'), 'duplicate', 'is used twice')
     seen.add(variant)
     const { weight } = object
-    if (typeof weight === 'number' && Number.isInteger(weight) && weight >= 0 && weight <= MAX_WEIGHT) {
+    if (typeof weight === 'number' && Number.isInteger(weight) && weight >= 0 && weight <= maxWeight) {
       return { variant, weight }
     }
-    problems.add(below(entryPath, 'weight'), 'type', `must be a whole number from 0 to ${MAX_WEIGHT}`)
+    problems.add(below(entryPath, 'weight'), 'type', `must be a whole number from 0 to ${maxWeight}`)
     return { variant, weight: 1 }
   })
   if (weights.reduce((sum, { weight }) => sum + weight, 0) === 0) {
@@ -125,7 +132,7 @@ function parseSplit(value: unknown, path: string, names: Names, problems: Proble
   }
   const by = from.by === undefined ? DEFAULT_UNIT : readText(from, 'by', path, problems, 500)
   const seed = readText(from, 'seed', path, problems, 200)
-  if (from.bucketing === undefined) return { weights, by, seed }
+  if (!foreign) return { weights, by, seed }
   const bucketing = parseBucketing(from.bucketing)
   if (bucketing) return { weights, by, seed, bucketing }
   problems.add(below(path, 'bucketing'), 'type', 'must be a known bucketing scheme')

@@ -165,7 +165,7 @@ export class Snapshot {
   /** What would be wrong with an entity after the changes. */
   private check(kind: EntityKind, key: string, changes: readonly EntityChange[]): readonly Problem[] {
     const textAfter = (wanted: EntityKind) => {
-      const change = changes.find((change) => change.kind === wanted && change.key === key)
+      const change = changes.findLast((change) => change.kind === wanted && change.key === key)
       return change ? change.text : (this.texts[wanted].get(key) ?? null)
     }
     const text = textAfter(kind === 'segments' ? 'segments' : 'flags')
