@@ -10,8 +10,6 @@ export type Bindings = {
   readonly HUB: DurableObjectNamespace
   /** Failed key checks and sign-ins by address. */
   readonly SIGN_IN_LIMIT: RateLimit
-  /** Evaluations by key. */
-  readonly EVALUATION_LIMIT: RateLimit
   /** The first administrator's token, until others exist; a secret. */
   readonly ADMIN_TOKEN?: string
 }

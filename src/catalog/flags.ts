@@ -16,6 +16,7 @@ import {
 import { flagText } from './entities.ts'
 import { type Author, listEnvironments } from './environments.ts'
 import { MAX_FLAG_BYTES } from './limits.ts'
+import { createSeed, withSeeds } from './seeds.ts'
 import { flagConfigurations, flags } from './tables.ts'
 
 /** What people keep beside a flag's definition. */
@@ -207,7 +208,8 @@ export async function saveConfiguration(
 ): Promise<Result<Versions, SaveError>> {
   const flag = await loadFlag(database, key)
   if (!flag) return err({ reason: 'not_found', what: `flag "${key}"` })
-  const parsed = parseFlagConfiguration(draft, flag)
+  const current = await loadConfiguration(database, key, environment)
+  const parsed = parseFlagConfiguration(withSeeds(draft, current?.configuration, createSeed), flag)
   if (!parsed.ok) return err({ reason: 'invalid', problems: parsed.error })
   const configuration = parsed.value
   const entity = flagEntity(flag, environment, configuration)

@@ -24,8 +24,13 @@ export function keyOf(headers: Headers): string | undefined {
 /** Counts a failed check against its address, so that keys cannot be guessed in bulk. */
 async function deny(bindings: Bindings, request: Request): Promise<Result<never, Denial>> {
   const address = request.headers.get('cf-connecting-ip') ?? 'unknown'
-  const { success } = await bindings.SIGN_IN_LIMIT.limit({ key: `evaluation:${address}` })
-  return err(success ? 'unauthorized' : 'limited')
+  try {
+    const { success } = await bindings.SIGN_IN_LIMIT.limit({ key: `evaluation:${address}` })
+    return err(success ? 'unauthorized' : 'limited')
+  } catch (error) {
+    console.warn('failed attempt not counted', { error: String(error) })
+    return err('unauthorized')
+  }
 }
 
 /** The caller when its snapshot is in memory and its key was checked before: without waiting for anything. */
@@ -33,9 +38,9 @@ export function knownCaller(request: Request): Caller | undefined {
   const key = keyOf(request.headers)
   const parsed = key === undefined ? undefined : parseKey(key)
   const view = parsed && snapshotCache.view(parsed.environment)
-  if (key === undefined || !view) return undefined
+  if (key === undefined || !parsed || !view) return undefined
   const record = keyCheck.known(key, view.environment.keys)
-  return record && { key: record, view }
+  return record?.kind === parsed.kind ? { key: record, view } : undefined
 }
 
 async function identify(key: string, kind: KeyKind, view: View): Promise<Caller | undefined> {

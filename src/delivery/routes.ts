@@ -3,6 +3,8 @@ import { type Context, Hono } from 'hono'
 import type { Bindings } from '../bindings.ts'
 import type { EvaluationContext } from '../engine/context.ts'
 import { evaluate, evaluateAll } from '../engine/evaluate.ts'
+import type { Evaluation } from '../engine/evaluation.ts'
+import type { Snapshot } from '../engine/snapshot.ts'
 import { authenticate, type Caller, DENIED_RETRY_SECONDS, type Denial } from './authenticate.ts'
 import { type RequestFault, readContext, withEdgeAttributes } from './evaluation-request.ts'
 import { flagKeysOf, SINGLE_PREFIX } from './flag-path.ts'
@@ -58,6 +60,15 @@ function contextFor({ key }: Caller, context: EvaluationContext, request: Reques
   return key.kind === 'client' ? withEdgeAttributes(context, request) : context
 }
 
+/** What a caller may know of an evaluation: a client not the name of a prerequisite that is hidden from it. */
+function shownTo({ key }: Caller, evaluation: Evaluation, flags: Snapshot): Evaluation {
+  const { prerequisite } = evaluation.metadata
+  if (key.kind !== 'client' || typeof prerequisite !== 'string') return evaluation
+  if (!flags.has(prerequisite) || flags.flag(prerequisite)?.clientVisible) return evaluation
+  const { prerequisite: _, ...metadata } = evaluation.metadata
+  return { ...evaluation, metadata }
+}
+
 function visibilityFor({ key }: Caller): 'all' | 'client' {
   return key.kind === 'client' ? 'client' : 'all'
 }
@@ -76,7 +87,7 @@ async function evaluateSingle(c: Context<Environment>): Promise<Response> {
   const context = contextFor(caller.value, parsed.value, request)
   const evaluation = evaluate(flags, key, context, Date.now(), visibilityFor(caller.value))
   snapshotCache.settle(c.env, flags.environment, 1, waitUntil)
-  return new Response(writeSingle(evaluation, view), {
+  return new Response(writeSingle(shownTo(caller.value, evaluation, flags), view), {
     status: statusOf(evaluation),
     headers: headersFor(view),
   })
@@ -115,13 +126,16 @@ async function evaluateBulk(c: Context<Environment>): Promise<Response> {
     )
     if (!fresh.ok) return denied('unavailable', undefined)
     view = fresh.value
+    if (!view.environment.keys.has(key.id)) return denied('unauthorized', undefined)
   }
   const { environment } = view
   const now = Date.now()
   const epoch = epochOf(now)
   const token = knownStreamToken(environment, key, epoch) ?? (await signStreamToken(environment, key, epoch))
   const context = contextFor(caller.value, parsed.value, request)
-  const evaluations = evaluateAll(environment.flags, context, now, visibilityFor(caller.value))
+  const evaluations = evaluateAll(environment.flags, context, now, visibilityFor(caller.value)).map(
+    (evaluation) => shownTo(caller.value, evaluation, environment.flags),
+  )
   const { body, fingerprint } = writeBulk(evaluations, view, `/ofrep/v1/stream?token=${token}`)
   snapshotCache.settle(c.env, environment.flags.environment, evaluations.length, waitUntil)
   const etag = `"${fingerprint}-${epoch.toString(36)}"`
@@ -178,11 +192,29 @@ function preflight(c: Context<Environment>): Response {
   return new Response(null, { status: 204, headers })
 }
 
+/** A defect of ours is answered in OFREP's own shape, which its clients understand, and does not say why. */
+function guarded(handler: (c: Context<Environment>) => Promise<Response>) {
+  return async (c: Context<Environment>): Promise<Response> => {
+    try {
+      return await handler(c)
+    } catch (error) {
+      const { pathname } = new URL(c.req.url)
+      console.error('request failed', {
+        path: pathname,
+        error: error instanceof Error ? error.stack : String(error),
+      })
+      const key = pathname.startsWith(SINGLE_PREFIX) ? flagKeysOf(pathname)[0] : undefined
+      const body = writeError('GENERAL', 'something went wrong; the log knows more', key)
+      return new Response(body, { status: 500, headers: headersFor(undefined) })
+    }
+  }
+}
+
 /** OFREP, its stream, and the snapshot for evaluating in process. */
 export const delivery = new Hono<Environment>()
-  .post('/ofrep/v1/evaluate/flags', evaluateBulk)
-  .post(`${SINGLE_PREFIX}*`, evaluateSingle)
-  .get('/ofrep/v1/stream', stream)
-  .get('/v1/snapshot', snapshot)
+  .post('/ofrep/v1/evaluate/flags', guarded(evaluateBulk))
+  .post(`${SINGLE_PREFIX}*`, guarded(evaluateSingle))
+  .get('/ofrep/v1/stream', guarded(stream))
+  .get('/v1/snapshot', guarded(snapshot))
   .options('/ofrep/*', preflight)
   .options('/v1/*', preflight)
