@@ -10,6 +10,9 @@ import { type EntityRow, HubStore, isEntityKind } from './hub-store.ts'
 
 const PUT_INTERVAL_MS = 1_000
 const RETRY_MS = 2_000
+const MAX_RETRY_MS = 60_000
+/** The longest that an isolate waits for its version to be put; then it gets the snapshot from the hub itself. */
+const PUT_VERSION_TIMEOUT_MS = 1_000
 const VERSION_KEY_TTL_SECONDS = 86_400
 const HISTORY_PAGE_ROWS = 500
 
@@ -31,6 +34,7 @@ export class EnvironmentHub extends DurableObject<Bindings> implements Hub {
   private readonly store: HubStore
   private readonly environment: string
   private putting = false
+  private failedPuts = 0
   private calls = 0
   private callsPerSecond = 0
   private windowStart = 0
@@ -56,7 +60,7 @@ export class EnvironmentHub extends DurableObject<Bindings> implements Hub {
     const nextCheckMs = this.nextCheck(Date.now())
     if (version >= own) return { version: own, nextCheckMs, delta: null }
     const delta = version === 0 ? 'whole' : this.store.deltaSince(version, own)
-    if (delta === 'whole') await this.putVersion(own)
+    if (delta === 'whole') await Promise.race([this.putVersion(own), scheduler.wait(PUT_VERSION_TIMEOUT_MS)])
     return { version: own, nextCheckMs, delta }
   }
 
@@ -151,11 +155,13 @@ export class EnvironmentHub extends DurableObject<Bindings> implements Hub {
       })
     } catch (error) {
       console.error('snapshot not put', { environment: this.environment, version, error: String(error) })
-      await this.ctx.storage.setAlarm(Date.now() + RETRY_MS)
+      const delay = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** this.failedPuts++)
+      await this.ctx.storage.setAlarm(Date.now() + delay)
       return false
     } finally {
       this.putting = false
     }
+    this.failedPuts = 0
     this.store.setMark('put_version', version)
     await this.settle(version)
     return true

@@ -212,6 +212,13 @@ function guarded(handler: (c: Context<Environment>) => Promise<Response>) {
 
 /** OFREP, its stream, and the snapshot for evaluating in process. */
 export const delivery = new Hono<Environment>()
+  .onError((error, c) => {
+    console.error('evaluation failed', { error: error.stack ?? String(error) })
+    const path = new URL(c.req.url).pathname
+    const key = path.startsWith(SINGLE_PREFIX) ? flagKeysOf(path)[0] : undefined
+    const body = writeError('GENERAL', 'something went wrong; the log knows more', key)
+    return new Response(body, { status: 500, headers: headersFor(undefined) })
+  })
   .post('/ofrep/v1/evaluate/flags', guarded(evaluateBulk))
   .post(`${SINGLE_PREFIX}*`, guarded(evaluateSingle))
   .get('/ofrep/v1/stream', guarded(stream))
