@@ -9,6 +9,8 @@ export default defineConfig({
           name: 'core',
           include: ['test/engine/**/*.test.ts', 'test/scripts/**/*.test.ts'],
           environment: 'node',
+          // Machines are shared: a property test may have to wait for its turn.
+          testTimeout: 60_000,
         },
       },
       {

@@ -55,15 +55,16 @@ function hashAfter(state: HashState, unit: string): number {
   let { hash, tail, tailBits } = state
   const length = unit.length
   let i = 0
-  if (tailBits === 0) {
-    for (; i + 4 <= length; i += 4) {
-      const a = unit.charCodeAt(i)
-      const b = unit.charCodeAt(i + 1)
-      const c = unit.charCodeAt(i + 2)
-      const d = unit.charCodeAt(i + 3)
-      if ((a | b | c | d) > 0x7f) break
-      hash = mixBlock(hash, a | (b << 8) | (c << 16) | (d << 24))
-    }
+  for (; i + 4 <= length; i += 4) {
+    const a = unit.charCodeAt(i)
+    const b = unit.charCodeAt(i + 1)
+    const c = unit.charCodeAt(i + 2)
+    const d = unit.charCodeAt(i + 3)
+    if ((a | b | c | d) > 0x7f) break
+    const block = a | (b << 8) | (c << 16) | (d << 24)
+    hash = mixBlock(hash, tail | (block << tailBits))
+    // A shift by 32 is none at all in JavaScript.
+    if (tailBits > 0) tail = block >>> (32 - tailBits)
   }
   for (; i < length; i++) {
     const code = unit.charCodeAt(i)

@@ -1,10 +1,7 @@
-import { createAttributeReader, type EvaluationContext } from './context.ts'
+import { type AttributeReader, createAttributeReader, type EvaluationContext } from './context.ts'
 import type { AttributeCondition, Condition, Segment } from './flag.ts'
-import { compileOperator } from './operators.ts'
+import { compileOperator, type Matcher, type MatcherMaker } from './operators.ts'
 import type { Recorder } from './trace.ts'
-
-/** Tells whether a condition holds for one context. */
-export type Matcher = (context: EvaluationContext, now: number) => boolean
 
 /** What conditions and flags are compiled against; asked when they run, so that what changes is seen at once. */
 export type SegmentSource = {
@@ -12,6 +9,8 @@ export type SegmentSource = {
   readonly matcherOf: (segment: string) => Matcher | undefined
   readonly recorder: Recorder | null
 }
+
+const NEVER: Matcher = () => false
 
 /** Makes a condition's matcher. */
 export function compileCondition(condition: Condition, source: SegmentSource): Matcher {
@@ -25,11 +24,21 @@ export function compileCondition(condition: Condition, source: SegmentSource): M
 function compileAttribute(condition: AttributeCondition, { recorder }: SegmentSource): Matcher {
   const read = createAttributeReader(condition.attribute)
   const compiled = compileOperator(condition.op, condition.values)
-  const holds = compiled.ok ? compiled.value : () => false
-  if (!recorder) return (context, now) => holds(read(context), now)
+  if (!compiled.ok) return NEVER
+  return recorder ? recordAttribute(condition, read, compiled.value, recorder) : compiled.value(read)
+}
+
+function recordAttribute(
+  condition: AttributeCondition,
+  read: AttributeReader,
+  makeMatcher: MatcherMaker,
+  recorder: Recorder,
+): Matcher {
+  let actual: unknown
+  const matches = makeMatcher(() => actual)
   return (context, now) => {
-    const actual = read(context)
-    const matched = holds(actual, now)
+    actual = read(context)
+    const matched = matches(context, now)
     recorder.addCondition({ ...condition, matched, actual })
     return matched
   }
@@ -37,31 +46,40 @@ function compileAttribute(condition: AttributeCondition, { recorder }: SegmentSo
 
 function compileGroup(kind: 'all' | 'any', conditions: readonly Condition[], source: SegmentSource): Matcher {
   const matchers = conditions.map((condition) => compileCondition(condition, source))
-  const { recorder } = source
-  if (recorder) {
-    // An explanation shows every condition, those too that could not change the outcome any more.
-    return (context, now) => {
-      const { matched, conditions } = recorder.conditionsOf(() => {
-        const results = matchers.map((matches) => matches(context, now))
-        return kind === 'all' ? results.every(Boolean) : results.some(Boolean)
-      })
-      recorder.addCondition({ kind, matched, conditions })
-      return matched
-    }
-  }
+  if (source.recorder) return recordGroup(kind, matchers, source.recorder)
   const [only] = matchers
-  if (only && matchers.length === 1) return only
-  const decisive = kind === 'any'
+  return only && matchers.length === 1 ? only : matchGroup(kind === 'any', matchers)
+}
+
+function matchGroup(decisive: boolean, matchers: readonly Matcher[]): Matcher {
   return (context, now) => {
     for (const matches of matchers) if (matches(context, now) === decisive) return decisive
     return !decisive
   }
 }
 
+/** An explanation shows every condition, those too that could not change the outcome any more. */
+function recordGroup(kind: 'all' | 'any', matchers: readonly Matcher[], recorder: Recorder): Matcher {
+  return (context, now) => {
+    const { matched, conditions } = recorder.conditionsOf(() => {
+      const results = matchers.map((matches) => matches(context, now))
+      return kind === 'all' ? results.every(Boolean) : results.some(Boolean)
+    })
+    recorder.addCondition({ kind, matched, conditions })
+    return matched
+  }
+}
+
 function compileNot(condition: Condition, source: SegmentSource): Matcher {
   const matches = compileCondition(condition, source)
-  const { recorder } = source
-  if (!recorder) return (context, now) => !matches(context, now)
+  return source.recorder ? recordNot(matches, source.recorder) : matchNot(matches)
+}
+
+function matchNot(matches: Matcher): Matcher {
+  return (context, now) => !matches(context, now)
+}
+
+function recordNot(matches: Matcher, recorder: Recorder): Matcher {
   return (context, now) => {
     const { matched, conditions } = recorder.conditionsOf(() => matches(context, now))
     recorder.addCondition({ kind: 'not', matched: !matched, conditions })
@@ -83,16 +101,15 @@ function compileSegmentReference(segment: string, source: SegmentSource): Matche
 
 /** Makes a segment's matcher; one that comes back to itself through other segments holds for nobody there. */
 export function compileSegment(segment: Segment, source: SegmentSource): Matcher {
-  const included = new Set<unknown>(segment.included)
-  const excluded = new Set<unknown>(segment.excluded)
-  const matches = segment.condition ? compileCondition(segment.condition, source) : () => false
-  const listed = included.size + excluded.size > 0
+  const matches = segment.condition ? compileCondition(segment.condition, source) : null
+  const listed = segment.included.length + segment.excluded.length > 0
+  const guarded = matches ? guardCycle(matches) : () => false
+  return listed ? matchListed(new Set(segment.included), new Set(segment.excluded), guarded) : guarded
+}
+
+function guardCycle(matches: Matcher): Matcher {
   let running = false
   return (context, now) => {
-    if (listed) {
-      if (included.has(context.targetingKey)) return true
-      if (excluded.has(context.targetingKey)) return false
-    }
     if (running) return false
     running = true
     try {
@@ -101,4 +118,23 @@ export function compileSegment(segment: Segment, source: SegmentSource): Matcher
       running = false
     }
   }
+}
+
+function matchListed(
+  included: ReadonlySet<unknown>,
+  excluded: ReadonlySet<unknown>,
+  matches: Matcher,
+): Matcher {
+  return (context, now) => {
+    if (included.has(context.targetingKey)) return true
+    return !excluded.has(context.targetingKey) && matches(context, now)
+  }
+}
+
+/** Runs a recording matcher, and answers the condition that it recorded. */
+export function traceMatch(matches: Matcher, recorder: Recorder, context: EvaluationContext, now: number) {
+  const { matched, conditions } = recorder.conditionsOf(() => matches(context, now))
+  const [condition] = conditions
+  if (!condition) throw new Error('a compiled condition reported nothing')
+  return { matched, condition }
 }

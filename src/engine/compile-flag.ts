@@ -1,9 +1,10 @@
-import { createBucketer, toBuckets } from './bucket.ts'
-import { compileCondition, type Matcher, type SegmentSource } from './compile-condition.ts'
-import { type Assign, compileSplit, createUnitReader, NO_UNIT, NOT_SERVED } from './compile-split.ts'
+import { compileCondition, type SegmentSource, traceMatch } from './compile-condition.ts'
+import { compileRollout, type Place } from './compile-rollout.ts'
+import { type Assign, compileSplit, NO_UNIT, NOT_SERVED } from './compile-split.ts'
 import { type EvaluationContext, toUnit } from './context.ts'
 import { type Evaluation, fail, type Reason, type Resolution } from './evaluation.ts'
-import type { Flag, FlagMetadata, RolloutGrants, Serve } from './flag.ts'
+import type { Flag, FlagMetadata, Serve } from './flag.ts'
+import type { Matcher } from './operators.ts'
 import type { Recorder } from './trace.ts'
 
 /** Answers one flag for one context. Total: every fault is a failure of this flag alone. */
@@ -23,12 +24,21 @@ class Resolutions {
     this.flag = flag
   }
 
-  of(variant: string | null, reason: Reason, metadata: FlagMetadata = this.flag.metadata): Resolution {
+  of(variant: string | null, reason: Reason): Resolution {
     const id = `${reason} ${variant ?? ''}`
-    const known = this.made.get(id)
-    if (known && metadata === this.flag.metadata) return known
+    const resolution = this.made.get(id) ?? this.make(variant, reason, this.flag.metadata)
+    this.made.set(id, resolution)
+    return resolution
+  }
+
+  /** The off variant's, because of a prerequisite. */
+  without(prerequisite: string): Resolution {
+    return this.make(this.flag.offVariant, 'DEFAULT', { ...this.flag.metadata, prerequisite })
+  }
+
+  private make(variant: string | null, reason: Reason, metadata: FlagMetadata): Resolution {
     const found = this.flag.variants.find(({ name }) => name === variant)
-    const resolution = {
+    return {
       flagKey: this.flag.key,
       reason,
       variant: found?.name,
@@ -36,13 +46,18 @@ class Resolutions {
       metadata,
       tag: undefined,
     }
-    if (metadata === this.flag.metadata) this.made.set(id, resolution)
-    return resolution
   }
 }
 
-/** What serving answers: an index of `resolutions`, NO_UNIT or NOT_SERVED. */
-type Server = { readonly assign: Assign; readonly resolutions: readonly Resolution[] }
+/** What is served: always the same, or what the unit's range says. */
+type Server =
+  | { readonly resolution: Resolution; readonly split: null }
+  | { readonly resolution: null; readonly split: CompiledSplit }
+
+type CompiledSplit = { readonly assign: Assign; readonly resolutions: readonly Resolution[] }
+
+/** The split has no unit to go by, or an imported one serves it nothing. */
+type Unserved = typeof NO_UNIT | typeof NOT_SERVED
 
 function compileServe(
   serve: Serve,
@@ -50,11 +65,21 @@ function compileServe(
   resolutions: Resolutions,
   recorder: Recorder | null,
 ): Server {
-  if ('variant' in serve) return { assign: () => 0, resolutions: [resolutions.of(serve.variant, reason)] }
-  return {
+  if ('variant' in serve) return { resolution: resolutions.of(serve.variant, reason), split: null }
+  const split = {
     assign: compileSplit(serve.split, recorder),
     resolutions: serve.split.weights.map(({ variant }) => resolutions.of(variant, 'SPLIT')),
   }
+  return { resolution: null, split }
+}
+
+function serveFrom({ resolution, split }: Server, context: EvaluationContext): Resolution | Unserved {
+  if (resolution) return resolution
+  const index = split.assign(context)
+  return (
+    split.resolutions[index < 0 ? split.resolutions.length : index] ??
+    (index === NO_UNIT ? NO_UNIT : NOT_SERVED)
+  )
 }
 
 type CompiledPrerequisite = {
@@ -85,161 +110,156 @@ function isMet(
   return matched
 }
 
-/** Where a unit stands in a rollout: its arm, and the tag by which its events are counted. */
-type Placement = { readonly treated: boolean; readonly tag: string | undefined }
-type Place = (context: EvaluationContext, now: number) => Placement | undefined
-
-/** A match that is recorded on its own, for a step's trace. */
-function traced(matches: Matcher, recorder: Recorder, context: EvaluationContext, now: number) {
-  const { matched, conditions } = recorder.conditionsOf(() => matches(context, now))
-  const [condition] = conditions
-  if (!condition) throw new Error('a compiled condition reported nothing')
-  return { matched, condition }
-}
-
-function compileRollout(rollout: RolloutGrants, source: EntitySource): Place {
-  const { recorder } = source
-  const readUnit = createUnitReader(rollout.by)
-  const bucketOf = createBucketer(rollout.seed)
-  const grants = rollout.grants.map(({ audience, percentage }, index) => ({
-    matches: audience ? compileCondition(audience, source) : null,
-    buckets: toBuckets(percentage),
-    percentage,
-    // A stratum is a set of grants: at most 50 of them, so that it stays exact in a number.
-    bit: 2 ** index,
-  }))
-  return (context, now) => {
-    let stratum = 0
-    let share = 0
-    const traces = []
-    for (const { matches, buckets, bit, percentage } of grants) {
-      const trace = matches && recorder ? traced(matches, recorder, context, now) : null
-      const matched = trace ? trace.matched : !matches || matches(context, now)
-      if (recorder) traces.push({ percentage, matched, condition: trace?.condition ?? null })
-      if (!matched) continue
-      stratum += bit
-      if (buckets > share) share = buckets
-    }
-    const unit = readUnit(context)
-    const bucket = unit === undefined ? undefined : bucketOf(unit)
-    const treated = bucket !== undefined && bucket < share
-    recorder?.addStep({
-      step: 'rollout',
-      id: rollout.id,
-      stage: rollout.stage,
-      matched: treated,
-      grants: traces,
-      split: { by: rollout.by, unit: unit ?? null, bucket: bucket ?? null },
-    })
-    if (stratum === 0 || bucket === undefined) return undefined
-    if (!rollout.measured) return treated ? { treated, tag: undefined } : undefined
-    return { treated, tag: `${rollout.id}.${rollout.stage}.${stratum.toString(36)}.${treated ? 't' : 'c'}` }
-  }
-}
-
 function tagged(evaluation: Evaluation, tag: string | undefined): Evaluation {
   return tag === undefined || evaluation.reason === 'ERROR' ? evaluation : { ...evaluation, tag }
 }
 
-/**
- * Makes a flag's evaluator. Its order is the contract: disabled, prerequisites, single targets, rules, rollout,
- * fallthrough; each answers with its reason or passes on.
- */
-export function compileFlag(flag: Flag, source: EntitySource): Evaluator {
-  const { recorder } = source
-  const resolutions = new Resolutions(flag)
+type CompiledRule = Server & { readonly id: string; readonly matches: Matcher }
 
-  if (!flag.enabled) {
-    const off = resolutions.of(flag.offVariant, 'DISABLED')
-    return () => {
-      recorder?.addStep({ step: 'enabled', matched: false })
-      return off
-    }
-  }
+/** All that an enabled flag's evaluator needs, and nothing of what it was made from. */
+type CompiledParts = {
+  readonly key: string
+  readonly prerequisites: readonly CompiledPrerequisite[] | null
+  readonly targets: ReadonlyMap<unknown, Resolution> | null
+  readonly rules: readonly CompiledRule[]
+  readonly place: Place | null
+  readonly treatment: Resolution | null
+  readonly fallthrough: Server
+  /** For whom an imported split serves nothing; Rampart's own splits serve every unit. */
+  readonly nothing: Resolution | null
+}
 
-  const prerequisites = flag.prerequisites.map((prerequisite) => ({
-    flag: prerequisite.flag,
-    variants: new Set<string | undefined>(prerequisite.variants),
-    failed: resolutions.of(flag.offVariant, 'DEFAULT', { ...flag.metadata, prerequisite: prerequisite.flag }),
-  }))
+const NO_RULES: readonly CompiledRule[] = []
+
+function isImported(serve: Serve): boolean {
+  return 'split' in serve && serve.split.bucketing !== undefined
+}
+
+function compileTargets(flag: Flag, resolutions: Resolutions): ReadonlyMap<unknown, Resolution> | null {
   const targets = new Map<unknown, Resolution>()
   for (const { variant, units } of flag.targets) {
-    for (const unit of units) {
-      if (!targets.has(unit)) targets.set(unit, resolutions.of(variant, 'TARGETING_MATCH'))
-    }
+    const resolution = resolutions.of(variant, 'TARGETING_MATCH')
+    for (const unit of units) if (!targets.has(unit)) targets.set(unit, resolution)
   }
-  const rules = flag.rules.map((rule) => ({
-    id: rule.id,
-    matches: compileCondition(rule.when, source),
-    server: compileServe(rule.serve, 'TARGETING_MATCH', resolutions, recorder),
+  return targets.size > 0 ? targets : null
+}
+
+function compileParts(flag: Flag, source: EntitySource, resolutions: Resolutions): CompiledParts {
+  const { recorder } = source
+  const prerequisites = flag.prerequisites.map(({ flag, variants }) => ({
+    flag,
+    variants: new Set<string | undefined>(variants),
+    failed: resolutions.without(flag),
   }))
-  const place = flag.rollout ? compileRollout(flag.rollout, source) : null
-  const treatment = flag.rollout ? resolutions.of(flag.rollout.variant, 'SPLIT') : null
-  const bare = prerequisites.length + targets.size + rules.length === 0 && !place
-  const fallthrough = compileServe(flag.fallthrough, bare ? 'STATIC' : 'DEFAULT', resolutions, recorder)
-  const keyMissing = fail(
-    flag.key,
-    'TARGETING_KEY_MISSING',
-    'the flag is split by an attribute that the context lacks',
-  )
-  const cycle = fail(flag.key, 'GENERAL', 'the flag is a prerequisite of itself')
-
-  const serveFallthrough = (context: EvaluationContext): Evaluation => {
-    const index = fallthrough.assign(context)
-    if (recorder) {
-      const split = recorder.takeBucket()
-      recorder.addStep(split ? { step: 'fallthrough', split } : { step: 'fallthrough' })
-    }
-    if (index === NO_UNIT) return keyMissing
-    return fallthrough.resolutions[index] ?? resolutions.of(null, 'DEFAULT')
+  const targets = compileTargets(flag, resolutions)
+  // Written out, because a spread would give each rule a second object for what does not fit the first.
+  const rules = flag.rules.map(({ id, when, serve }): CompiledRule => {
+    const { resolution, split } = compileServe(serve, 'TARGETING_MATCH', resolutions, recorder)
+    const matches = compileCondition(when, source)
+    return resolution ? { id, matches, resolution, split: null } : { id, matches, resolution: null, split }
+  })
+  const bare = prerequisites.length + rules.length === 0 && !targets && !flag.rollout
+  return {
+    key: flag.key,
+    prerequisites: prerequisites.length > 0 ? prerequisites : null,
+    targets,
+    rules: rules.length > 0 ? rules : NO_RULES,
+    place: flag.rollout ? compileRollout(flag.rollout, source) : null,
+    treatment: flag.rollout ? resolutions.of(flag.rollout.variant, 'SPLIT') : null,
+    fallthrough: compileServe(flag.fallthrough, bare ? 'STATIC' : 'DEFAULT', resolutions, recorder),
+    nothing: isImported(flag.fallthrough) ? resolutions.of(null, 'DEFAULT') : null,
   }
+}
 
-  const decide: Evaluator = (context, now) => {
+function compileDisabled(off: Resolution, recorder: Recorder | null): Evaluator {
+  return () => {
+    recorder?.addStep({ step: 'enabled', matched: false })
+    return off
+  }
+}
+
+function serveFallthrough(
+  { key, fallthrough, nothing }: CompiledParts,
+  recorder: Recorder | null,
+  context: EvaluationContext,
+): Evaluation {
+  const served = serveFrom(fallthrough, context)
+  if (recorder) {
+    const split = recorder.takeBucket()
+    recorder.addStep(split ? { step: 'fallthrough', split } : { step: 'fallthrough' })
+  }
+  if (typeof served !== 'number') return served
+  if (served === NOT_SERVED && nothing) return nothing
+  return fail(key, 'TARGETING_KEY_MISSING', 'the flag is split by an attribute that the context lacks')
+}
+
+function compileDecision(parts: CompiledParts, source: EntitySource): Evaluator {
+  return (context, now) => {
+    const { recorder } = source
+    const { prerequisites, targets, rules, place, treatment } = parts
     recorder?.addStep({ step: 'enabled', matched: true })
-    for (const prerequisite of prerequisites) {
-      if (!isMet(prerequisite, source, context, now)) return prerequisite.failed
+    if (prerequisites) {
+      for (const prerequisite of prerequisites) {
+        if (!isMet(prerequisite, source, context, now)) return prerequisite.failed
+      }
     }
-    if (targets.size > 0) {
-      const target = targets.get(context.targetingKey)
-      recorder?.addStep({
-        step: 'target',
-        unit: toUnit(context.targetingKey) ?? null,
-        matched: target !== undefined,
-      })
+    if (targets) {
+      const { targetingKey } = context
+      const target = targets.get(targetingKey)
+      recorder?.addStep({ step: 'target', unit: toUnit(targetingKey) ?? null, matched: target !== undefined })
       if (target) return target
     }
-    for (const { id, matches, server } of rules) {
-      const trace = recorder ? traced(matches, recorder, context, now) : null
-      const index = (trace ? trace.matched : matches(context, now)) ? server.assign(context) : NOT_SERVED
+    for (const rule of rules) {
+      const { id, matches } = rule
+      const trace = recorder ? traceMatch(matches, recorder, context, now) : null
+      const served = (trace ? trace.matched : matches(context, now)) ? serveFrom(rule, context) : NOT_SERVED
+      const resolution = typeof served === 'number' ? null : served
       if (recorder && trace) {
         const split = recorder.takeBucket()
-        const step = { step: 'rule', id, matched: index >= 0, condition: trace.condition } as const
+        const step = { step: 'rule', id, matched: resolution !== null, condition: trace.condition } as const
         recorder.addStep(split ? { ...step, split } : step)
       }
-      if (index < 0) continue
-      const resolution = server.resolutions[index]
       if (resolution) return resolution
     }
     const placement = place?.(context, now)
     if (placement?.treated && treatment) return tagged(treatment, placement.tag)
-    return tagged(serveFallthrough(context), placement?.tag)
+    return tagged(serveFallthrough(parts, recorder, context), placement?.tag)
   }
+}
 
-  if (prerequisites.length === 0) return decide
+/**
+ * Keeps a flag that is a prerequisite of itself from being asked without end: each flag of such a circle fails,
+ * whichever is asked, and is no met prerequisite for the others.
+ */
+function guardCycle(key: string, decide: Evaluator): Evaluator {
+  const failure = () => fail(key, 'GENERAL', 'the flag is a prerequisite of itself')
   let running = false
   let circular = false
   return (context, now) => {
     if (running) {
       circular = true
-      return cycle
+      return failure()
     }
     running = true
     circular = false
     try {
       const evaluation = decide(context, now)
-      return circular ? cycle : evaluation
+      return circular ? failure() : evaluation
     } finally {
       running = false
     }
   }
+}
+
+/**
+ * Makes a flag's evaluator. Its order is the contract: disabled, prerequisites, single targets, rules, rollout,
+ * fallthrough; each answers with its reason or passes on. The functions that last are made apart from those that
+ * read the flag, because a function keeps alive whatever its neighbours could see.
+ */
+export function compileFlag(flag: Flag, source: EntitySource): Evaluator {
+  const resolutions = new Resolutions(flag)
+  if (!flag.enabled) return compileDisabled(resolutions.of(flag.offVariant, 'DISABLED'), source.recorder)
+  const parts = compileParts(flag, source, resolutions)
+  const decide = compileDecision(parts, source)
+  return parts.prerequisites ? guardCycle(flag.key, decide) : decide
 }

@@ -12,16 +12,34 @@ function readOwn(object: { readonly [key: string]: unknown }, key: string): unkn
   return Object.hasOwn(object, key) ? object[key] : undefined
 }
 
+function readPlain(object: { readonly [key: string]: unknown }, key: string): unknown {
+  return object[key]
+}
+
+const MAX_KNOWN_READERS = 1_000
+const knownReaders = new Map<string, AttributeReader>()
+
 /**
  * Compiles an attribute path such as `company.plan` into a reader. Steps go through objects only, never into
  * arrays or prototypes; where no step leads on, an attribute whose own name is the whole path is taken.
  */
 export function createAttributeReader(path: string): AttributeReader {
+  const known = knownReaders.get(path)
+  if (known) return known
+  const reader = compileReader(path)
+  // Many conditions ask for few attributes; they share their readers.
+  if (knownReaders.size < MAX_KNOWN_READERS) knownReaders.set(path, reader)
+  return reader
+}
+
+function compileReader(path: string): AttributeReader {
   const steps = path.split('.')
-  const read = steps.some((step) => step in Object.prototype)
-    ? readOwn
-    : (object: { readonly [key: string]: unknown }, key: string) => object[key]
-  if (steps.length === 1) return (context) => read(context, path)
+  const read = steps.some((step) => step in Object.prototype) ? readOwn : readPlain
+  if (steps.length > 1) return createPathReader(path, steps, read)
+  return read === readPlain ? (context) => context[path] : (context) => readOwn(context, path)
+}
+
+function createPathReader(path: string, steps: readonly string[], read: typeof readOwn): AttributeReader {
   return (context) => {
     let value: unknown = context
     for (const step of steps) {

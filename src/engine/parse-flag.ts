@@ -50,7 +50,7 @@ function isOfType(value: unknown, type: FlagType): value is Json {
   return typeof value === type
 }
 
-function parseVariants(from: JsonObject, type: FlagType, problems: Problems): Variant[] {
+function parseVariants(from: JsonObject, type: FlagType | undefined, problems: Problems): Variant[] {
   const variants: Variant[] = []
   const names = new Set<string>()
   for (const [index, entry] of readList(from, 'variants', '', problems, MAX_VARIANTS).entries()) {
@@ -60,12 +60,18 @@ function parseVariants(from: JsonObject, type: FlagType, problems: Problems): Va
     if (names.has(name)) problems.add(below(path, 'name'), 'duplicate', 'is used twice')
     names.add(name)
     const { value } = object
-    if (isOfType(value, type)) variants.push({ name, value })
-    else problems.add(below(path, 'value'), 'type', `must be of the flag's type, ${type}`)
+    if (type && isOfType(value, type)) {
+      variants.push({ name, value })
+      continue
+    }
+    if (type) problems.add(below(path, 'value'), 'type', `must be of the flag's type, ${type}`)
+    variants.push({ name, value: null })
   }
   if (names.size === 0) problems.add('variants', 'limit', 'must have at least one entry')
   return variants
 }
+
+const NO_METADATA: FlagMetadata = {}
 
 /** Reads flat metadata; left out, it is empty. */
 function parseMetadata(value: unknown, problems: Problems): FlagMetadata {
@@ -75,7 +81,7 @@ function parseMetadata(value: unknown, problems: Problems): FlagMetadata {
       metadata.push([key, entry as string | number | boolean])
     } else problems.add(below('metadata', key), 'type', 'must be a text, a number, true or false')
   }
-  return Object.fromEntries(metadata)
+  return metadata.length > 0 ? Object.fromEntries(metadata) : NO_METADATA
 }
 
 function readDefinition(key: string, from: JsonObject, problems: Problems): FlagDefinition {
@@ -85,7 +91,7 @@ function readDefinition(key: string, from: JsonObject, problems: Problems): Flag
   return {
     key,
     type: type ?? 'boolean',
-    variants: parseVariants(from, type ?? 'boolean', problems),
+    variants: parseVariants(from, type, problems),
     metadata: parseMetadata(from.metadata, problems),
     clientVisible: readBoolean(from, 'clientVisible', '', problems),
   }
@@ -259,14 +265,14 @@ export function parseRollout(
   return finish(readRollout(value, names, problems), problems)
 }
 
-/** Reads a flag as a snapshot holds it: definition and configuration in one object, its rollout beside it. */
+/** Reads a flag as a snapshot holds it: definition and configuration in one, beside it a rollout or null. */
 export function parseFlag(key: string, value: unknown, rollout: unknown): Result<Flag, readonly Problem[]> {
   const problems = new Problems()
   const from = asObject(value, '', problems)
   const definition = readDefinition(key, from, problems)
   const names = new Set(definition.variants.map(({ name }) => name))
   const configuration = readConfiguration(from, names, problems)
-  const grants = rollout == null ? null : readRollout(rollout, names, problems)
+  const grants = rollout === null ? null : readRollout(rollout, names, problems)
   return finish({ ...definition, ...configuration, rollout: grants }, problems)
 }
 

@@ -9,16 +9,45 @@ export type Version = {
   readonly prerelease: readonly string[]
 }
 
-type Comparator = (version: Version) => boolean
+/** Tells whether a version lies in a range. */
+export type VersionRange = (version: Version) => boolean
 
 const VERSION =
   /^v?(\d{1,15})(?:\.(\d{1,15}|[xX*]))?(?:\.(\d{1,15}|[xX*]))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?$/
 
 /** Reads a version; undefined when the text is none. */
 export function parseVersion(text: string): Version | undefined {
+  const plain = parsePlain(text)
+  if (plain) return plain
   const partial = parsePartial(text)
   if (!partial || partial.wildcard) return undefined
   return partial.floor
+}
+
+const NO_PRERELEASE: readonly string[] = []
+
+/** Three numbers and nothing else, the usual form, read without a regular expression; undefined if it is not. */
+function parsePlain(text: string): Version | undefined {
+  const first = text.indexOf('.')
+  const second = text.indexOf('.', first + 1)
+  if (first < 0 || second < 0) return undefined
+  const major = parseDigits(text, 0, first)
+  const minor = parseDigits(text, first + 1, second)
+  const patch = parseDigits(text, second + 1, text.length)
+  if (major < 0 || minor < 0 || patch < 0) return undefined
+  return { major, minor, patch, prerelease: NO_PRERELEASE }
+}
+
+/** The number that the characters from `start` to `end` write, or -1 when they are not 1 to 15 digits. */
+function parseDigits(text: string, start: number, end: number): number {
+  if (end === start || end - start > 15) return -1
+  let value = 0
+  for (let i = start; i < end; i++) {
+    const digit = text.charCodeAt(i) - 0x30
+    if (digit < 0 || digit > 9) return -1
+    value = value * 10 + digit
+  }
+  return value
 }
 
 /** Compares by precedence (semver 2.0.0 clause 11): negative, zero or positive. */
@@ -65,7 +94,7 @@ function parsePartial(text: string): Partial | undefined {
       major: Number(major),
       minor: minorGiven ? Number(minor) : 0,
       patch: patchGiven ? Number(patch) : 0,
-      prerelease: prerelease === undefined ? [] : prerelease.split('.'),
+      prerelease: prerelease === undefined ? NO_PRERELEASE : prerelease.split('.'),
     },
     given: patchGiven ? 3 : minorGiven ? 2 : 1,
     wildcard: /[xX*]/.test(`${minor ?? ''}${patch ?? ''}`),
@@ -87,19 +116,19 @@ function caretCeiling({ floor, given }: Partial): Version {
 }
 
 const atLeast =
-  (low: Version): Comparator =>
+  (low: Version): VersionRange =>
   (v) =>
     compareVersions(v, low) >= 0
 const below =
-  (high: Version): Comparator =>
+  (high: Version): VersionRange =>
   (v) =>
     compareVersions(v, high) < 0
 const within =
-  (low: Version, high: Version): Comparator =>
+  (low: Version, high: Version): VersionRange =>
   (v) =>
     compareVersions(v, low) >= 0 && compareVersions(v, high) < 0
 
-function parseComparator(text: string): Comparator | undefined {
+function parseComparator(text: string): VersionRange | undefined {
   if (text === '*' || text === 'x' || text === 'X') return () => true
   const match = /^(<=|>=|<|>|=|\^|~)?(.+)$/.exec(text)
   const partial = parsePartial(match?.[2] ?? '')
@@ -124,7 +153,7 @@ function parseComparator(text: string): Comparator | undefined {
   }
 }
 
-function parseHyphen(text: string): Comparator | undefined {
+function parseHyphen(text: string): VersionRange | undefined {
   const match = /^(\S+)\s+-\s+(\S+)$/.exec(text)
   if (!match) return undefined
   const low = parseComparator(`>=${match[1]}`)
@@ -136,8 +165,8 @@ function parseHyphen(text: string): Comparator | undefined {
  * Reads a range: comparators (`=`, `<`, `<=`, `>`, `>=`, `^`, `~`, `1.2.x`, `1.2 - 1.4`) joined by spaces all hold,
  * joined by `||` one holds. Undefined when the text is no range.
  */
-export function parseRange(text: string): Comparator | undefined {
-  const alternatives: Comparator[] = []
+export function parseRange(text: string): VersionRange | undefined {
+  const alternatives: VersionRange[] = []
   for (const part of text.split('||')) {
     const trimmed = part.trim().replace(/(<=|>=|<|>|=|\^|~)\s+/g, '$1')
     const hyphen = parseHyphen(trimmed)
@@ -145,7 +174,7 @@ export function parseRange(text: string): Comparator | undefined {
       alternatives.push(hyphen)
       continue
     }
-    const comparators: Comparator[] = []
+    const comparators: VersionRange[] = []
     for (const word of trimmed.split(/\s+/)) {
       const comparator = parseComparator(word)
       if (!comparator) return undefined

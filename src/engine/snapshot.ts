@@ -1,9 +1,10 @@
 // A snapshot in memory. Each entity waits as text until it is asked for, is then parsed and compiled once, and is
 // compiled again only when it has changed itself: flags and segments find each other through the snapshot.
-import { compileSegment, type Matcher } from './compile-condition.ts'
+import { compileSegment } from './compile-condition.ts'
 import { compileFlag, type EntitySource, type Evaluator } from './compile-flag.ts'
 import { fail } from './evaluation.ts'
 import type { Flag, Segment } from './flag.ts'
+import type { Matcher } from './operators.ts'
 import { parseFlag, parseSegment } from './parse-flag.ts'
 import type { Problem } from './problem.ts'
 import { err, ok, type Result } from './result.ts'
@@ -35,9 +36,10 @@ function problemsOf(parsed: Result<unknown, readonly Problem[]>): readonly Probl
   return parsed.ok ? [] : parsed.error
 }
 
-function remember<T>(known: Map<string, T>, key: string, make: () => T): T {
+function remember<T>(known: Map<string, T | undefined>, key: string, make: () => T): T | undefined {
   const found = known.get(key)
-  if (found !== undefined) return found
+  // What could not be made is remembered as well, so that it is not tried anew in every evaluation.
+  if (found !== undefined || known.has(key)) return found
   const made = make()
   known.set(key, made)
   return made
