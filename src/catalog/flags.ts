@@ -1,4 +1,4 @@
-import { and, asc, eq, sql } from 'drizzle-orm'
+import { and, asc, eq, type SQL, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
 import type { FlagConfiguration, FlagDefinition } from '../engine/flag.ts'
 import { parseFlagConfiguration, parseFlagDefinition } from '../engine/parse-flag.ts'
@@ -126,6 +126,11 @@ function initialConfiguration({ variants }: FlagDefinition): FlagConfiguration {
   }
 }
 
+/** A guard: the flag is configured in so many environments, so that a change of all of them leaves none behind. */
+function isConfiguredIn(key: string, environments: number): SQL {
+  return sql`SELECT (SELECT count(*) FROM ${flagConfigurations} WHERE ${eq(flagConfigurations.flag, key)}) = ${environments}`
+}
+
 /**
  * Makes a flag (`revision` 0), switched off in every environment, or changes what it is in all of them at once.
  * @param revision the revision that the draft was made from
@@ -169,6 +174,7 @@ export async function saveFlag(
     ...author,
     guards: [
       isAtRevision(sql`${flags}`, eq(flags.key, key), revision),
+      isConfiguredIn(key, stored.length),
       ...configurations.map((configuration) =>
         isAtRevision(
           sql`${flagConfigurations}`,
@@ -251,7 +257,7 @@ export async function deleteFlag(
   if (!(await loadFlag(database, key))) return err({ reason: 'not_found', what: `flag "${key}"` })
   return commitChange(database, {
     ...author,
-    guards: [isAtRevision(sql`${flags}`, eq(flags.key, key), revision)],
+    guards: [isAtRevision(sql`${flags}`, eq(flags.key, key), revision), isConfiguredIn(key, stored.length)],
     writes: [
       db.delete(flagConfigurations).where(eq(flagConfigurations.flag, key)),
       db.delete(flags).where(eq(flags.key, key)),

@@ -42,6 +42,7 @@ export const problems = {
   409: json(problem, 'It exists already, or is still in use.'),
   412: json(problem, 'It has changed since.'),
   413: json(problem, 'It is too large.'),
+  415: json(problem, 'The body must be JSON.'),
   422: json(problem, 'It is not valid.'),
   428: json(problem, 'The request must say which revision it was made from.'),
   429: json(problem, 'Too many requests.'),

@@ -4,7 +4,7 @@ import type { Context } from 'hono'
 import { type Actor, actorOf } from '../access/admin.ts'
 import { createKey, hashKey, randomHex } from '../access/key.ts'
 import type { Bindings } from '../bindings.ts'
-import { type Refusal, refuse } from '../http/problem.ts'
+import { type Refusal, refuse, refuseThrown, refuseUnknown } from '../http/problem.ts'
 import { REVISION_REQUIRED, revisionOf } from '../http/revision.ts'
 import type { Versions } from './change.ts'
 import { type Author, createEnvironment, listEnvironments, loadEnvironment } from './environments.ts'
@@ -57,6 +57,8 @@ export function createCatalogRoutes() {
     },
   })
 
+  app.onError(refuseThrown)
+  app.notFound(refuseUnknown)
   app.use('/api/v1/*', async (c, next) => {
     const actor = actorOf(c.req.raw, c.env)
     if (!actor) return refuse(c, { status: 401, code: 'unauthorized', message: 'a valid token is needed' })

@@ -87,10 +87,14 @@ export async function deleteSegment(
   author: Author,
 ): Promise<Result<Versions, SaveError>> {
   const own = and(eq(segments.environment, environment), eq(segments.key, key))
+  const db = drizzle(database)
+  if (!(await db.select({ key: segments.key }).from(segments).where(own).get())) {
+    return err({ reason: 'not_found', what: `segment "${key}" in "${environment}"` })
+  }
   return commitChange(database, {
     ...author,
     guards: [isAtRevision(sql`${segments}`, own, revision)],
-    writes: [drizzle(database).delete(segments).where(own)],
+    writes: [db.delete(segments).where(own)],
     entities: [{ environment, kind: 'segments', key, text: null }],
   })
 }

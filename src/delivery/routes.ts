@@ -192,24 +192,6 @@ function preflight(c: Context<Environment>): Response {
   return new Response(null, { status: 204, headers })
 }
 
-/** A defect of ours is answered in OFREP's own shape, which its clients understand, and does not say why. */
-function guarded(handler: (c: Context<Environment>) => Promise<Response>) {
-  return async (c: Context<Environment>): Promise<Response> => {
-    try {
-      return await handler(c)
-    } catch (error) {
-      const { pathname } = new URL(c.req.url)
-      console.error('request failed', {
-        path: pathname,
-        error: error instanceof Error ? error.stack : String(error),
-      })
-      const key = pathname.startsWith(SINGLE_PREFIX) ? flagKeysOf(pathname)[0] : undefined
-      const body = writeError('GENERAL', 'something went wrong; the log knows more', key)
-      return new Response(body, { status: 500, headers: headersFor(undefined) })
-    }
-  }
-}
-
 /** OFREP, its stream, and the snapshot for evaluating in process. */
 export const delivery = new Hono<Environment>()
   .onError((error, c) => {
@@ -219,9 +201,9 @@ export const delivery = new Hono<Environment>()
     const body = writeError('GENERAL', 'something went wrong; the log knows more', key)
     return new Response(body, { status: 500, headers: headersFor(undefined) })
   })
-  .post('/ofrep/v1/evaluate/flags', guarded(evaluateBulk))
-  .post(`${SINGLE_PREFIX}*`, guarded(evaluateSingle))
-  .get('/ofrep/v1/stream', guarded(stream))
-  .get('/v1/snapshot', guarded(snapshot))
+  .post('/ofrep/v1/evaluate/flags', evaluateBulk)
+  .post(`${SINGLE_PREFIX}*`, evaluateSingle)
+  .get('/ofrep/v1/stream', stream)
+  .get('/v1/snapshot', snapshot)
   .options('/ofrep/*', preflight)
   .options('/v1/*', preflight)

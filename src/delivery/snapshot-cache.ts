@@ -19,8 +19,9 @@ const LEASE_MS = LANE_TIMEOUT_MS + 500
 const RETRY_MS = 5_000
 /** How often unknown keys may make an isolate ask for news. */
 const RECHECK_MS = 1_000
-const MISSING_MS = 10_000
-const MAX_MISSING = 1_000
+/** How long it is remembered that an environment does not exist, or could not be loaded. */
+const ABSENT_MS: { readonly [absence in Absence]: number } = { missing: 10_000, unavailable: 1_000 }
+const MAX_ABSENT = 1_000
 const POLL_MS = 10
 const HUB_DOWN_CHECK_MS = 10_000
 
@@ -41,6 +42,8 @@ type Cached = {
   environment: EnvironmentSnapshot
   /** When hub or KV last said that there is nothing newer. */
   confirmedAt: number
+  /** When the hub, which unlike KV is never behind, was asked for what it last answered; 0 when it never was. */
+  askedHubAt: number
   nextCheckMs: number
   /** Until when a refresh is taken to be under way; a time and not a flag, so that one cut off lets go. */
   leaseUntil: number
@@ -66,7 +69,7 @@ async function withTimeout<T>(work: Promise<T>, milliseconds: number): Promise<T
 
 export class SnapshotCache {
   private readonly cached = new Map<string, Cached>()
-  private readonly missing = new Map<string, number>()
+  private readonly absent = new Map<string, { readonly absence: Absence; readonly until: number }>()
   private readonly loadingUntil = new Map<string, number>()
   private readonly now: () => number
 
@@ -116,7 +119,7 @@ export class SnapshotCache {
     const cached = this.cached.get(environment)
     if (!acquired.ok || !cached) return acquired
     const isFresh = () =>
-      cached.environment.flags.version >= hint.version && cached.confirmedAt >= hint.changedAt
+      cached.environment.flags.version >= hint.version && cached.askedHubAt >= hint.changedAt
     if (isFresh()) return acquired
     const asked = this.askHub(bindings, cached)
     waitUntil(asked)
@@ -154,7 +157,7 @@ export class SnapshotCache {
   /** Forgets everything, as a new isolate has. */
   clear(): void {
     this.cached.clear()
-    this.missing.clear()
+    this.absent.clear()
     this.loadingUntil.clear()
   }
 
@@ -174,7 +177,9 @@ export class SnapshotCache {
   ): void {
     const now = this.now()
     if (now - cached.confirmedAt <= milliseconds || now < cached.retryAt || this.isLeased(cached)) return
-    waitUntil(this.refresh(bindings, cached))
+    cached.leaseUntil = now + LEASE_MS
+    // Not even begun before the answer is on its way.
+    waitUntil(scheduler.wait(0).then(() => this.refresh(bindings, cached)))
   }
 
   private async untilLeaseEnds(cached: Cached): Promise<void> {
@@ -198,6 +203,7 @@ export class SnapshotCache {
   private async askHub(bindings: Bindings, cached: Cached): Promise<boolean> {
     const { served } = cached
     const { environment, version } = cached.environment.flags
+    const askedAt = this.now()
     cached.served = 0
     try {
       const newer = await withTimeout(
@@ -206,9 +212,10 @@ export class SnapshotCache {
       )
       if (!(await this.take(bindings, cached, newer))) return false
       this.confirm(cached, newer.nextCheckMs)
+      cached.askedHubAt = Math.max(cached.askedHubAt, askedAt)
       return true
     } catch (error) {
-      cached.served += served
+      if (cached.environment.flags.version === version) cached.served += served
       console.warn('hub not reached', { environment, error: String(error) })
       return false
     }
@@ -219,7 +226,7 @@ export class SnapshotCache {
     if (newer.delta !== 'whole') {
       const patched = patchEnvironment(cached.environment, newer.delta)
       if (patched.ok) {
-        cached.environment = patched.value
+        this.move(cached, patched.value)
         return true
       }
       console.error('delta not taken', {
@@ -264,8 +271,14 @@ export class SnapshotCache {
       console.error('snapshot not taken', { environment, reason: opened.error })
       return false
     }
-    if (opened.value.flags.version > version) cached.environment = opened.value
+    if (opened.value.flags.version > version) this.move(cached, opened.value)
     return opened.value.flags.version >= version
+  }
+
+  /** What was served at an older version and not reported yet must not be reported as served at this one. */
+  private move(cached: Cached, environment: EnvironmentSnapshot): void {
+    cached.environment = environment
+    cached.served = 0
   }
 
   private confirm(cached: Cached, nextCheckMs: number): void {
@@ -279,13 +292,13 @@ export class SnapshotCache {
     environment: string,
     waitUntil: WaitUntil,
   ): Promise<Absence | undefined> {
-    if ((this.missing.get(environment) ?? 0) > this.now()) return 'missing'
     // Others are loading it: wait for what they get, no longer than their lease.
     while ((this.loadingUntil.get(environment) ?? 0) > this.now() && !this.cached.has(environment)) {
       await scheduler.wait(POLL_MS)
     }
     if (this.cached.has(environment)) return undefined
-    this.loadingUntil.set(environment, this.now() + LEASE_MS)
+    const known = this.absent.get(environment)
+    if (known && known.until > this.now()) return known.absence
     const loading = this.load(bindings, environment).finally(() => this.loadingUntil.delete(environment))
     waitUntil(loading)
     return loading
@@ -293,20 +306,25 @@ export class SnapshotCache {
 
   /** Loads the snapshot for the first time: from KV, else from the hub. Never throws. */
   private async load(bindings: Bindings, environment: string): Promise<Absence | undefined> {
+    this.loadingUntil.set(environment, this.now() + LEASE_MS)
     const fromKv = await this.read(environment, 'KV', () =>
       bindings.SNAPSHOTS.get(latestKey(environment), { type: 'text', cacheTtl: 30 }),
     )
+    if (!fromKv.ok) this.loadingUntil.set(environment, this.now() + LEASE_MS)
     const opened = fromKv.ok
       ? fromKv
       : await this.read(environment, 'hub', () => hubOf(bindings, environment).whole())
     if (!opened.ok) {
-      if (opened.error === 'missing') this.remember(environment)
+      this.remember(environment, opened.error)
       return opened.error
     }
+    // A request whose load was thought to be cut off comes after one that has loaded meanwhile.
+    if (this.cached.has(environment)) return undefined
     this.cached.set(environment, {
       environment: opened.value,
       // What KV holds may be older than a minute, so the hub is asked before the first answer.
       confirmedAt: fromKv.ok ? Number.NEGATIVE_INFINITY : this.now(),
+      askedHubAt: 0,
       nextCheckMs: opened.value.settings.refreshSeconds * 1_000,
       leaseUntil: 0,
       retryAt: 0,
@@ -332,10 +350,10 @@ export class SnapshotCache {
     return err('unavailable')
   }
 
-  /** Keeps the names of environments that do not exist for a moment, so that asking for them stays cheap. */
-  private remember(environment: string): void {
-    if (this.missing.size >= MAX_MISSING) this.missing.clear()
-    this.missing.set(environment, this.now() + MISSING_MS)
+  /** Keeps for a moment what could not be had, so that asking for it again stays cheap. */
+  private remember(environment: string, absence: Absence): void {
+    if (this.absent.size >= MAX_ABSENT) this.absent.clear()
+    this.absent.set(environment, { absence, until: this.now() + ABSENT_MS[absence] })
   }
 }
 

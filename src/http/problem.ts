@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import { HTTPException } from 'hono/http-exception'
 
 /** The body of every error of the management API. */
 export type ProblemBody = {
@@ -12,7 +13,7 @@ export type ProblemBody = {
 }
 
 /** The statuses that a refusal can have. */
-export type RefusalStatus = 400 | 401 | 403 | 404 | 409 | 412 | 413 | 422 | 428 | 429 | 500
+export type RefusalStatus = 400 | 401 | 403 | 404 | 409 | 412 | 413 | 415 | 422 | 428 | 429 | 500
 
 /** A refusal, before it is an answer. */
 export type Refusal = {
@@ -29,4 +30,19 @@ export function refuse(c: Context, { status, code, message, details }: Refusal) 
     error: { code, message, requestId, ...(details === undefined ? {} : { details }) },
   }
   return c.json(body, status)
+}
+
+/** Answers what was thrown: a request that Hono could not read, or a defect of ours, which only the log is told of. */
+export function refuseThrown(error: Error, c: Context) {
+  if (error instanceof HTTPException && error.status < 500) {
+    const status = error.status === 415 ? 415 : 400
+    return refuse(c, { status, code: 'malformed', message: 'the request is not understood' })
+  }
+  console.error('request failed', { path: c.req.path, error: error.stack ?? String(error) })
+  return refuse(c, { status: 500, code: 'internal', message: 'something went wrong; the log knows more' })
+}
+
+/** Answers where there is nothing. */
+export function refuseUnknown(c: Context) {
+  return refuse(c, { status: 404, code: 'not_found', message: 'there is nothing here' })
 }
