@@ -1,0 +1,234 @@
+// What requests cost in workerd, in processor time: Rampart's OFREP beside a bare Hono route that parses the same
+// body, and beside a Worker that answers the same with flagd's evaluator.
+import { FLAG_COUNT } from './http/flag-count.ts'
+import { hasProcessorTime, microsecondsOf } from './http/processor-time.ts'
+import { closeConnections, createPost, type Post, send, sendMany } from './http/requests.ts'
+import { type Running, SERVER_KEY, startRampart, startWorker } from './http/workers.ts'
+import { SPLIT_VARIANTS } from './support/flags.ts'
+import { formatNumber, printTable, printTargets, saveResults, type Target } from './support/report.ts'
+import { measureRounds, median } from './support/rounds.ts'
+import { makeUsers } from './support/users.ts'
+
+const USER_COUNT = 500
+const ROUNDS = 7
+const WARM_UP = 2
+
+const LOCALES = ['de-DE', 'en-GB', 'fr-FR', 'it-IT']
+const PLANS = ['free', 'team', 'business']
+
+/** One request body for each user: the attributes that the flags ask for, and two that they do not. */
+const BODIES = makeUsers(USER_COUNT).map(({ id, ...attributes }, index) =>
+  JSON.stringify({
+    context: {
+      targetingKey: id,
+      ...attributes,
+      plan: PLANS[index % PLANS.length],
+      locale: LOCALES[index % LOCALES.length],
+    },
+  }),
+)
+
+type Contender = {
+  readonly id: 'bare' | 'single' | 'bulk' | 'unchanged' | 'flagd'
+  readonly name: string
+  readonly url: URL
+  readonly pid: number
+  readonly posts: readonly Post[]
+  readonly status: number
+  /** Requests in a round: enough for a second or so of processor time, which is counted in steps of 10 ms. */
+  readonly requests: number
+}
+
+type Row = {
+  readonly id: Contender['id']
+  readonly name: string
+  readonly microseconds: number
+  readonly rounds: readonly number[]
+}
+
+function insist(holds: boolean, contender: Contender, text: string) {
+  if (!holds) throw new Error(`${contender.name} answered ${text.slice(0, 500)}`)
+}
+
+type Flag = {
+  readonly key: string
+  readonly value: unknown
+  readonly reason: string
+  readonly variant: string
+}
+
+/** Makes sure that an answer is what is timed, for some users; throws where it is not. */
+async function verify(contender: Contender) {
+  const variants = new Set<string>()
+  for (const [index, post] of contender.posts.entries()) {
+    const { status, etag, text } = await send(contender.url, post)
+    insist(status === contender.status, contender, `${status} ${text}`)
+    if (contender.id === 'unchanged') {
+      insist(text === '' && etag === post.headers['if-none-match'], contender, text)
+      continue
+    }
+    const answer = JSON.parse(text)
+    if (contender.id === 'bare') {
+      insist(answer.key === JSON.parse(BODIES[index] ?? '').context.targetingKey, contender, text)
+      continue
+    }
+    const flags: readonly Flag[] = contender.id === 'single' ? [answer] : answer.flags
+    insist(flags.length === (contender.id === 'single' ? 1 : FLAG_COUNT), contender, text)
+    for (const { key, value, reason, variant } of flags) {
+      const wanted: readonly unknown[] = key.startsWith('half-') ? [true, false] : SPLIT_VARIANTS
+      insist(wanted.includes(value) && /^(SPLIT|TARGETING_MATCH|DEFAULT)$/.test(reason), contender, text)
+      variants.add(variant)
+    }
+    insist(contender.id !== 'bulk' || etag !== undefined, contender, `no ETag with ${text}`)
+  }
+  const expected = { bare: 0, single: 4, bulk: 6, unchanged: 0, flagd: 6 }[contender.id]
+  insist(variants.size === expected, contender, `the variants ${[...variants].join(', ')}`)
+}
+
+async function etagOf(url: URL, post: Post): Promise<string> {
+  const { etag } = await send(url, post)
+  if (etag === undefined) throw new Error('a bulk answer has no ETag')
+  return etag
+}
+
+async function createContenders(bare: Running, rampart: Running, flagd: Running): Promise<Contender[]> {
+  const plain = BODIES.map((body) => createPost(body))
+  const authorization = { authorization: `Bearer ${SERVER_KEY}` }
+  const keyed = BODIES.map((body) => createPost(body, authorization))
+  const bulkPath = '/ofrep/v1/evaluate/flags'
+  const bulk = new URL(bulkPath, rampart.url)
+  const known: Post[] = []
+  for (const [index, body] of BODIES.entries()) {
+    const etag = await etagOf(bulk, keyed[index] ?? createPost(body, authorization))
+    known.push(createPost(body, { ...authorization, 'if-none-match': etag }))
+  }
+  return [
+    {
+      id: 'bare',
+      name: '(a) bare Hono route',
+      url: new URL('/evaluate', bare.url),
+      pid: bare.pid,
+      posts: plain,
+      status: 200,
+      requests: 12_000,
+    },
+    {
+      id: 'single',
+      name: '(b) Rampart, one flag',
+      url: new URL(`${bulkPath}/rules-0000`, rampart.url),
+      pid: rampart.pid,
+      posts: keyed,
+      status: 200,
+      requests: 9_000,
+    },
+    {
+      id: 'bulk',
+      name: `(c) Rampart, ${FLAG_COUNT} flags`,
+      url: bulk,
+      pid: rampart.pid,
+      posts: keyed,
+      status: 200,
+      requests: 6_000,
+    },
+    {
+      id: 'unchanged',
+      name: `(c2) Rampart, ${FLAG_COUNT} flags, 304`,
+      url: bulk,
+      pid: rampart.pid,
+      posts: known,
+      status: 304,
+      requests: 6_000,
+    },
+    {
+      id: 'flagd',
+      name: `(d) flagd-core, ${FLAG_COUNT} flags`,
+      url: new URL(bulkPath, flagd.url),
+      pid: flagd.pid,
+      posts: plain,
+      status: 200,
+      requests: 3_000,
+    },
+  ]
+}
+
+async function measure(contenders: readonly Contender[]): Promise<Row[]> {
+  const taken = new Map<string, number[]>(contenders.map(({ id }) => [id, []]))
+  await measureRounds(
+    contenders.map(({ id, name, url, pid, posts, status, requests }) => ({
+      name,
+      run: async () => {
+        const start = microsecondsOf(pid)
+        await sendMany(url, posts, requests, status)
+        taken.get(id)?.push((microsecondsOf(pid) - start) / requests)
+      },
+    })),
+    { rounds: ROUNDS, warmUp: WARM_UP },
+  )
+  return contenders.map(({ id, name }) => {
+    const rounds = taken.get(id)?.slice(WARM_UP) ?? []
+    return { id, name, microseconds: median(rounds), rounds }
+  })
+}
+
+function report(rows: readonly Row[]) {
+  const of = (id: Contender['id']) => rows.find((row) => row.id === id)?.microseconds ?? Number.NaN
+  const bare = of('bare')
+  const clock = hasProcessorTime ? 'CPU' : 'wall time, for want of a process’s CPU time here,'
+  printTable(
+    `${clock} per request, median of ${ROUNDS} rounds`,
+    ['', 'µs', 'fastest round', 'slowest round', 'µs - (a)', 'x (a)'],
+    rows.map(({ name, microseconds, rounds }) => [
+      name,
+      formatNumber(microseconds),
+      formatNumber(Math.min(...rounds)),
+      formatNumber(Math.max(...rounds)),
+      (microseconds - bare).toFixed(1),
+      formatNumber(microseconds / bare),
+    ]),
+  )
+  const targets: Target[] = [
+    {
+      name: 'one flag: Rampart - bare route',
+      figure: of('single') - bare,
+      unit: 'µs',
+      bound: { atMost: 40 },
+    },
+    {
+      name: `${FLAG_COUNT} flags: Rampart / bare route`,
+      figure: of('bulk') / bare,
+      unit: 'x',
+      bound: { atMost: 2 },
+    },
+    {
+      name: `${FLAG_COUNT} flags: Rampart / flagd-core`,
+      figure: of('bulk') / of('flagd'),
+      unit: 'x',
+      bound: { atMost: 0.6 },
+    },
+  ]
+  printTargets(targets)
+  saveResults('http', { clock: hasProcessorTime ? 'CPU' : 'wall', rows }, targets)
+}
+
+async function main() {
+  const running: Running[] = []
+  const started = async (starting: Promise<Running>) => {
+    const worker = await starting
+    running.push(worker)
+    return worker
+  }
+  try {
+    const bare = await started(startWorker('bare-worker'))
+    const flagd = await started(startWorker('flagd-worker'))
+    const rampart = await started(startRampart())
+    const contenders = await createContenders(bare, rampart, flagd)
+    for (const contender of contenders) await verify(contender)
+    console.log(`${contenders.length} contenders give the answers that they are timed for`)
+    report(await measure(contenders))
+  } finally {
+    closeConnections()
+    for (const { stop } of running) await stop()
+  }
+}
+
+await main()

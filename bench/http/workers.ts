@@ -1,0 +1,116 @@
+// Workers in workerd, each in a process of its own, asked on a socket of their own: no entry Worker of Miniflare's and
+// no router for static files stands before them.
+import { createHash } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, type V4WorkerOptions } from 'miniflare'
+import { build as bundle } from 'vite'
+import { unstable_getMiniflareWorkerOptions } from 'wrangler'
+import { build, startServer } from '../../scripts/server.ts'
+import { readSnapshotText } from '../../src/engine/snapshot-text.ts'
+import { toSnapshotText } from '../contenders/rampart.ts'
+import { makeFlagSet } from '../support/flags.ts'
+import { FLAG_COUNT } from './flag-count.ts'
+import { startProcess } from './processor-time.ts'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+const BUNDLES = join(ROOT, '.wrangler', 'bench')
+const ADMIN_TOKEN = 'bench-admin'
+const ENVIRONMENT = 'production'
+
+/** The key that Rampart is asked with. */
+export const SERVER_KEY = `rp_server_${ENVIRONMENT}_bench`
+
+/** A Worker that runs. */
+export type Running = { readonly url: URL; readonly pid: number; readonly stop: () => Promise<void> }
+
+/** Bundles and starts a Worker of this folder. */
+export async function startWorker(name: string): Promise<Running> {
+  await bundle({
+    configFile: false,
+    logLevel: 'error',
+    ssr: { target: 'webworker', noExternal: true },
+    build: {
+      ssr: join(import.meta.dirname, `${name}.ts`),
+      outDir: join(BUNDLES, name),
+      emptyOutDir: true,
+      rollupOptions: { output: { entryFileNames: 'worker.js' } },
+    },
+  })
+  const { workerOptions } = unstable_getMiniflareWorkerOptions(join(ROOT, 'wrangler.toml'))
+  const worker: V4WorkerOptions = {
+    name,
+    modules: [{ type: 'ESModule', path: join(BUNDLES, name, 'worker.js') }],
+    modulesRoot: join(BUNDLES, name),
+    compatibilityDate: String(workerOptions.compatibilityDate),
+    unsafeDirectSockets: [{}],
+  }
+  const { started: miniflare, pid } = await startProcess(async () => {
+    const created = new Miniflare({
+      ...convertV4MiniflareOptions({ workers: [worker] }),
+      host: '127.0.0.1',
+      port: 0,
+      log: new Log(LogLevel.WARN),
+    })
+    await created.ready
+    return created
+  })
+  return { url: await miniflare.unsafeGetDirectURL(name), pid, stop: () => miniflare.dispose() }
+}
+
+/** Builds and starts Rampart as it is deployed, with the flags that are asked for. */
+export async function startRampart(): Promise<Running> {
+  await build()
+  const persist = await mkdtemp(join(tmpdir(), 'rampart-bench-'))
+  // A Worker that does nothing but have a socket that leads to Rampart.
+  const door: V4WorkerOptions = {
+    name: 'door',
+    modules: true,
+    script: 'export default {}',
+    unsafeDirectSockets: [{ serviceName: 'rampart' }],
+  }
+  const { started: server, pid } = await startProcess(() =>
+    startServer({ port: 0, persist, adminToken: ADMIN_TOKEN, beside: [door] }),
+  )
+  const stop = async () => {
+    await server.stop()
+    await rm(persist, { recursive: true, force: true })
+  }
+  const url = await server.miniflare.unsafeGetDirectURL('door')
+  try {
+    await fill(url)
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return { url, pid, stop }
+}
+
+/** Makes the environment, its segment, flags and key through the management API. */
+async function fill(url: URL) {
+  const put = async (path: string, draft: object, headers: { readonly [name: string]: string } = {}) => {
+    const method = path.endsWith('/keys') ? 'POST' : 'PUT'
+    const response = await fetch(new URL(`/api/v1/${path}`, url), {
+      method,
+      headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(draft),
+    })
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`)
+  }
+  const isNew = { 'if-none-match': '*' }
+  const snapshot = readSnapshotText(toSnapshotText(makeFlagSet(FLAG_COUNT)))
+  if (!snapshot.ok) throw new Error(snapshot.error)
+  const { flags = new Map(), segments = new Map() } = snapshot.value.sections
+  await put(`environments/${ENVIRONMENT}`, { name: 'Production' })
+  for (const [key, text] of segments) {
+    await put(`environments/${ENVIRONMENT}/segments/${key}`, JSON.parse(text), isNew)
+  }
+  for (const [key, text] of flags) {
+    const { type, variants, metadata, clientVisible, ...configuration } = JSON.parse(text)
+    await put(`flags/${key}`, { type, variants, metadata, clientVisible }, isNew)
+    await put(`flags/${key}/environments/${ENVIRONMENT}`, configuration, { 'if-match': '"1"' })
+  }
+  const hash = createHash('sha256').update(SERVER_KEY).digest('hex')
+  await put(`environments/${ENVIRONMENT}/keys`, { kind: 'server', name: 'Bench', hash })
+}
