@@ -6,14 +6,21 @@ import {
   openEnvironment,
   patchEnvironment,
 } from '../catalog/environment-snapshot.ts'
-import { hubOf, latestKey, type Newer, versionKey } from '../catalog/hub-protocol.ts'
+import type { Newer } from '../catalog/hub-protocol.ts'
 import { err, ok, type Result } from '../engine/result.ts'
+import {
+  askHub,
+  LANE_TIMEOUT_MS,
+  readFromHub,
+  readFromKv,
+  readLatest,
+  readVersion,
+} from './snapshot-lanes.ts'
 
 /** Older than this since it was last confirmed, a snapshot is refreshed before it answers. */
 export const MAX_UNCONFIRMED_MS = 60_000
 /** The longest that an answer waits for a refresh. */
 export const MAX_WAIT_MS = 300
-const LANE_TIMEOUT_MS = 2_000
 /** How long asking one lane keeps others from starting a refresh; soon over if the request that asked is cut off. */
 const LEASE_MS = LANE_TIMEOUT_MS + 500
 const RETRY_MS = 5_000
@@ -53,20 +60,7 @@ type Cached = {
   served: number
 }
 
-class TimeoutError extends Error {}
-
-async function withTimeout<T>(work: Promise<T>, milliseconds: number): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | null = null
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new TimeoutError(`no answer within ${milliseconds} ms`)), milliseconds)
-  })
-  try {
-    return await Promise.race([work, timeout])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
+/** Keeps one snapshot for each environment that is asked for, and keeps it fresh. */
 export class SnapshotCache {
   private readonly cached = new Map<string, Cached>()
   private readonly absent = new Map<string, { readonly absence: Absence; readonly until: number }>()
@@ -206,10 +200,7 @@ export class SnapshotCache {
     const askedAt = this.now()
     cached.served = 0
     try {
-      const newer = await withTimeout(
-        hubOf(bindings, environment).newer({ version, served }),
-        LANE_TIMEOUT_MS,
-      )
+      const newer = await askHub(bindings, environment, { version, served })
       if (!(await this.take(bindings, cached, newer))) return false
       this.confirm(cached, newer.nextCheckMs)
       cached.askedHubAt = Math.max(cached.askedHubAt, askedAt)
@@ -235,26 +226,15 @@ export class SnapshotCache {
       })
     }
     const { environment } = cached.environment.flags
-    const text =
-      (await withTimeout(
-        bindings.SNAPSHOTS.get(versionKey(environment, newer.version), 'text').catch(() => null),
-        LANE_TIMEOUT_MS,
-      ).catch(() => null)) ?? (await withTimeout(hubOf(bindings, environment).whole(), LANE_TIMEOUT_MS))
+    const text = await readVersion(bindings, environment, newer.version)
     return text !== null && this.replace(cached, text)
   }
 
   private async askKv(bindings: Bindings, cached: Cached): Promise<boolean> {
     const { environment, version } = cached.environment.flags
     try {
-      const { value, metadata } = await withTimeout(
-        bindings.SNAPSHOTS.getWithMetadata<{ version?: number }>(latestKey(environment), {
-          type: 'text',
-          cacheTtl: 30,
-        }),
-        LANE_TIMEOUT_MS,
-      )
-      if (value === null) return false
-      if (metadata?.version !== version && !this.replace(cached, value)) return false
+      const latest = await readLatest(bindings, environment)
+      if (!latest || (latest.version !== version && !this.replace(cached, latest.text))) return false
       this.confirm(cached, HUB_DOWN_CHECK_MS)
       return true
     } catch (error) {
@@ -307,13 +287,11 @@ export class SnapshotCache {
   /** Loads the snapshot for the first time: from KV, else from the hub. Never throws. */
   private async load(bindings: Bindings, environment: string): Promise<Absence | undefined> {
     this.loadingUntil.set(environment, this.now() + LEASE_MS)
-    const fromKv = await this.read(environment, 'KV', () =>
-      bindings.SNAPSHOTS.get(latestKey(environment), { type: 'text', cacheTtl: 30 }),
-    )
+    const fromKv = await this.read(environment, 'KV', () => readFromKv(bindings, environment))
     if (!fromKv.ok) this.loadingUntil.set(environment, this.now() + LEASE_MS)
     const opened = fromKv.ok
       ? fromKv
-      : await this.read(environment, 'hub', () => hubOf(bindings, environment).whole())
+      : await this.read(environment, 'hub', () => readFromHub(bindings, environment))
     if (!opened.ok) {
       this.remember(environment, opened.error)
       return opened.error
@@ -339,7 +317,7 @@ export class SnapshotCache {
     get: () => Promise<string | null>,
   ): Promise<Result<EnvironmentSnapshot, Absence>> {
     try {
-      const text = await withTimeout(get(), LANE_TIMEOUT_MS)
+      const text = await get()
       if (text === null) return err('missing')
       const opened = openEnvironment(environment, text)
       if (opened.ok) return opened

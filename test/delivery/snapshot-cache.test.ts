@@ -2,7 +2,7 @@ import { env } from 'cloudflare:workers'
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Bindings } from '../../src/bindings.ts'
 import { hubOf, latestKey, type NewerRequest } from '../../src/catalog/hub-protocol.ts'
-import { SnapshotCache } from '../../src/delivery/snapshot-cache.ts'
+import { SnapshotCache, snapshotCache } from '../../src/delivery/snapshot-cache.ts'
 import { evaluate as decide } from '../../src/engine/evaluate.ts'
 import {
   type Answer,
@@ -30,6 +30,7 @@ import {
   warm,
   withHub,
   withKv,
+  withReadings,
 } from '../support/worker.ts'
 
 const HOUR_MS = 3_600_000
@@ -54,14 +55,14 @@ beforeAll(async () => {
 })
 
 /** An environment where `a` and `b` are on, in KV as it is in the hub; nothing of it is in memory. */
-beforeEach(async () => {
+async function setUp(): Promise<void> {
   environment = await createEnvironment()
   await configure(environment, 'a')
   await configure(environment, 'b')
   key = (await createKey(environment)).key
   revision = 1
   await flushKv(environment)
-})
+}
 
 /** Turns `a` off, and on again: its next version. */
 async function change(): Promise<void> {
@@ -147,6 +148,8 @@ async function observe(request: Request, bindings: Bindings) {
 }
 
 describe('the age of a snapshot', () => {
+  beforeEach(setUp)
+
   it.each([
     ['used without asking anybody up to the interval that the hub gave', CHECK_MS, [], [], V],
     ['used as it is beyond that, and asked about after the answer', CHECK_MS + 1, [], ['HUB.newer'], V],
@@ -181,7 +184,7 @@ describe('the age of a snapshot', () => {
   it('beyond a minute costs an answer a moment, which then says that it is stale', async () => {
     await warm(environment)
     moveClock(MAX_UNCONFIRMED_MS + 1_000)
-    const hanging = withKv(withHub(env, { newer: silent }), { getWithMetadata: silent })
+    const hanging = withReadings(withHub(env, { newer: silent }), silent)
     const answers = await Promise.all(
       [1, 2, 3].map(async () => {
         const { bindings, calls } = record(hanging)
@@ -204,6 +207,8 @@ describe('the age of a snapshot', () => {
 })
 
 describe('on the road of an evaluation', () => {
+  beforeEach(setUp)
+
   const ROADS: readonly (readonly [road: string, ask: (bindings: Bindings) => Promise<unknown>])[] = [
     ['a single evaluation', async (bindings) => (await serve(single(), bindings)).response.status],
     ['a bulk evaluation', async (bindings) => (await serve(bulk(), bindings)).response.status],
@@ -244,18 +249,23 @@ describe('on the road of an evaluation', () => {
   it('a cold start asks KV, which may be behind, and then the hub', async () => {
     const { answer, before, after } = await observe(single(), env)
     expect(told(answer)).toEqual({ status: 200, value: true, version: V, stale: false })
-    expect({ before, after }).toEqual({ before: [`KV.get snapshot:${environment}`, 'HUB.newer'], after: [] })
+    expect({ before, after }).toEqual({ before: [`KV.read snapshot:${environment}`, 'HUB.newer'], after: [] })
   })
 
   it('a cold start from a KV that is behind answers with what is new', async () => {
     const old = await textInKv()
     await change()
-    const { answer } = await observe(single(), withKv(env, { get: async () => old }))
+    const { answer } = await observe(
+      single(),
+      withReadings(env, async () => old),
+    )
     expect(told(answer)).toEqual({ status: 200, value: false, version: V + 1, stale: false })
   })
 })
 
 describe('a refresh', () => {
+  beforeEach(setUp)
+
   it('is one at a time under many requests, after the answers', async () => {
     const { get, move, calls, settled } = await makeWarmCache()
     await change()
@@ -281,7 +291,7 @@ describe('a refresh', () => {
     const { get, move, calls, cutOff, settled } = await makeWarmCache()
     await change()
     move(30_000)
-    const cut = record(withKv(withHub(env, { newer: silent }), { getWithMetadata: silent }))
+    const cut = record(withReadings(withHub(env, { newer: silent }), silent))
     await get(cut.bindings)
     await vi.waitFor(() => expect(cut.calls).toEqual(['HUB.newer']))
     cutOff()
@@ -299,7 +309,7 @@ describe('a refresh', () => {
   it('that fails is tried again after a while, not with every request', async () => {
     const { get, move, settled } = await makeWarmCache()
     const { bindings, calls } = record(withHub(withKv(env, KV_DOWN), HUB_DOWN))
-    const both = ['HUB.newer', `KV.getWithMetadata snapshot:${environment}`]
+    const both = ['HUB.newer', `KV.read snapshot:${environment}`]
     move(30_000)
     await get(bindings)
     await settled()
@@ -355,23 +365,23 @@ describe('a refresh', () => {
     move(30_000)
     await get()
     await settled()
-    expect(calls()).toEqual(['HUB.newer', `KV.get snapshot:${environment}:${V + 3}`])
+    expect(calls()).toEqual(['HUB.newer', `KV.read snapshot:${environment}:${V + 3}`])
     expect(await get()).toEqual({ version: V + 3, value: false, stale: false })
   })
 
   it.each([
-    ['misses', { get: async () => null }],
-    ['fails', { get: unreachable }],
+    ['misses', async () => null],
+    ['fails', unreachable],
   ])('asks the hub for all of it when KV %s that version', async (_, fault) => {
     const { get, move, settled } = await makeWarmCache()
     await configure(environment, 'long')
     await configure(environment, 'longer')
     await change()
     move(30_000)
-    const { bindings, calls } = record(withKv(env, fault))
+    const { bindings, calls } = record(withReadings(env, fault))
     await get(bindings)
     await settled()
-    expect(calls).toEqual(['HUB.newer', `KV.get snapshot:${environment}:${V + 3}`, 'HUB.whole'])
+    expect(calls).toEqual(['HUB.newer', `KV.read snapshot:${environment}:${V + 3}`, 'HUB.whole'])
     expect(await get()).toEqual({ version: V + 3, value: false, stale: false })
   })
 
@@ -387,7 +397,7 @@ describe('a refresh', () => {
     const { bindings, calls } = record(withHub(env, { newer: async () => bad }))
     await get(bindings)
     await settled()
-    expect(calls).toEqual(['HUB.newer', `KV.get snapshot:${environment}:${V + 1}`, 'HUB.whole'])
+    expect(calls).toEqual(['HUB.newer', `KV.read snapshot:${environment}:${V + 1}`, 'HUB.whole'])
     expect(await get()).toEqual({ version: V + 1, value: false, stale: false })
   })
 
@@ -411,6 +421,8 @@ describe('a refresh', () => {
 })
 
 describe('a version', () => {
+  beforeEach(setUp)
+
   it.each([
     ['an older version', { version: V - 1, nextCheckMs: CHECK_MS, delta: null }, false],
     ['that it has nothing at all', { version: 0, nextCheckMs: CHECK_MS, delta: null }, false],
@@ -445,8 +457,10 @@ describe('a version', () => {
     const old = await textInKv()
     await change()
     const { get, move, settled } = await makeWarmCache()
-    const metadata = { version: V }
-    const behind = withHub(withKv(env, { getWithMetadata: async () => ({ value: old, metadata }) }), HUB_DOWN)
+    const behind = withHub(
+      withReadings(env, async () => old, { version: V }),
+      HUB_DOWN,
+    )
     move(HOUR_MS)
     expect(await get(behind)).toEqual({ version: V + 1, value: false, stale: true })
     await settled()
@@ -469,7 +483,10 @@ describe('a version', () => {
       await late.promise
       return { version: V + 1, nextCheckMs: CHECK_MS, delta: makeDelta(text) }
     }
-    const slow = withHub(withKv(env, { get: async () => whole }), { newer })
+    const slow = withHub(
+      withReadings(env, async () => whole),
+      { newer },
+    )
     move(30_000)
     await get(slow)
     await scheduler.wait(10)
@@ -489,8 +506,9 @@ describe('a version', () => {
     await flushKv(environment)
     const { get, move, settled } = makeCache()
     const late = Promise.withResolvers<string>()
-    const fault = { get: () => late.promise, getWithMetadata: unreachable }
-    const first = get(withKv(withHub(env, HUB_DOWN), fault))
+    let reads = 0
+    const slowOnce = () => (reads++ === 0 ? late.promise : unreachable())
+    const first = get(withReadings(withHub(env, HUB_DOWN), slowOnce))
     await scheduler.wait(10)
     move(LEASE_MS)
     expect(await get()).toEqual({ version: V + 1, value: false, stale: false })
@@ -501,6 +519,10 @@ describe('a version', () => {
 })
 
 describe('when KV', () => {
+  // Nothing is changed here, so that one environment is enough.
+  beforeAll(setUp)
+  beforeEach(() => snapshotCache.clear())
+
   const FAULTS: readonly (readonly [fault: string, get: (text: string) => () => Promise<string | null>])[] = [
     ['fails', () => unreachable],
     ['has nothing', () => async () => null],
@@ -517,27 +539,26 @@ describe('when KV', () => {
 
   it.each(FAULTS)('%s, a cold start asks the hub', async (_, makeGet) => {
     const get = makeGet(await textInKv())
-    const { answer, before } = await observe(single(), withKv(env, { get }))
+    const { answer, before } = await observe(single(), withReadings(env, get))
     expect([told(answer), before]).toEqual([
       { status: 200, value: true, version: V, stale: false },
-      [`KV.get snapshot:${environment}`, 'HUB.whole'],
+      [`KV.read snapshot:${environment}`, 'HUB.whole'],
     ])
   })
 
   it('does not answer, a cold start asks the hub', async () => {
-    const { answer, before } = await observe(single(), withKv(env, { get: silent }))
+    const { answer, before } = await observe(single(), withReadings(env, silent))
     expect([told(answer), before]).toEqual([
       { status: 200, value: true, version: V, stale: false },
-      [`KV.get snapshot:${environment}`, 'HUB.whole'],
+      [`KV.read snapshot:${environment}`, 'HUB.whole'],
     ])
   })
 
   it.each(FAULTS)('%s and the hub is down, the last good snapshot answers on', async (_, makeGet) => {
     const { get, move, settled } = await makeWarmCache()
     const inKv = makeGet(await textInKv())
-    const getWithMetadata = async () => ({ value: await inKv(), metadata: null })
     move(HOUR_MS)
-    const down = withHub(withKv(env, { getWithMetadata }), HUB_DOWN)
+    const down = withHub(withReadings(env, inKv), HUB_DOWN)
     expect(await get(down)).toEqual({ version: V, value: true, stale: true })
     await settled()
     expect(await get()).toEqual({ version: V, value: true, stale: true })
@@ -545,12 +566,14 @@ describe('when KV', () => {
 })
 
 describe('when the hub', () => {
+  beforeEach(setUp)
+
   it('cannot be reached, KV brings what is new, and is asked again ten seconds later', async () => {
     const { get, move, settled } = await makeWarmCache()
     await change()
     await flushKv(environment)
     const { bindings, calls } = record(withHub(env, HUB_DOWN))
-    const both = ['HUB.newer', `KV.getWithMetadata snapshot:${environment}`]
+    const both = ['HUB.newer', `KV.read snapshot:${environment}`]
     move(30_000)
     await get(bindings)
     await settled()
@@ -585,7 +608,7 @@ describe('when the hub', () => {
   it('and KV are down, answers go on for hours, say that they are stale, and are right again after it', async () => {
     await warm(environment)
     const dark = withHub(withKv(env, KV_DOWN), HUB_DOWN)
-    const both = ['HUB.newer', `KV.getWithMetadata snapshot:${environment}`]
+    const both = ['HUB.newer', `KV.read snapshot:${environment}`]
     await change()
     for (let hours = 1; hours <= 10; hours++) {
       moveClock(HOUR_MS)
@@ -610,6 +633,8 @@ describe('when the hub', () => {
 })
 
 describe('a cold start', () => {
+  beforeEach(setUp)
+
   it('of many requests loads once', async () => {
     const { bindings, calls } = record(env)
     const served = await Promise.all(Array.from({ length: 50 }, () => serve(single(), bindings)))
@@ -617,18 +642,18 @@ describe('a cold start', () => {
     expect(answers.map(told)).toEqual(
       answers.map(() => ({ status: 200, value: true, version: V, stale: false })),
     )
-    expect(calls).toEqual([`KV.get snapshot:${environment}`, 'HUB.newer'])
+    expect(calls).toEqual([`KV.read snapshot:${environment}`, 'HUB.newer'])
   })
 
   it('that is cut off keeps others waiting no longer than its lease', async () => {
     const { get, move, calls, cutOff } = makeCache()
-    void get(withKv(withHub(env, HUB_DOWN), { get: silent }))
+    void get(withReadings(withHub(env, HUB_DOWN), silent))
     const waiting = get()
     await scheduler.wait(20)
     expect(calls()).toEqual([])
     move(LEASE_MS)
     expect(await waiting).toEqual({ version: V, value: true, stale: false })
-    expect(calls()).toEqual([`KV.get snapshot:${environment}`, 'HUB.newer'])
+    expect(calls()).toEqual([`KV.read snapshot:${environment}`, 'HUB.newer'])
     cutOff()
   })
 
@@ -640,7 +665,7 @@ describe('a cold start', () => {
       move(LEASE_MS - 1)
       return null
     }
-    const first = get(withHub(withKv(env, { get: slowKv }), { whole: () => late.promise }))
+    const first = get(withHub(withReadings(env, slowKv), { whole: () => late.promise }))
     await scheduler.wait(10)
     move(LEASE_MS - 1)
     const second = get()
@@ -656,7 +681,7 @@ describe('a cold start', () => {
 
   it('of many requests with nothing to reach asks once, and once more after a second', async () => {
     const { bindings, calls } = record(withHub(withKv(env, KV_DOWN), HUB_DOWN))
-    const both = [`KV.get snapshot:${environment}`, 'HUB.whole']
+    const both = [`KV.read snapshot:${environment}`, 'HUB.whole']
     const served = await Promise.all(Array.from({ length: 50 }, () => serve(single(), bindings)))
     expect(served.map(({ response }) => response.status)).toEqual(served.map(() => 503))
     expect(calls.splice(0)).toEqual(both)
@@ -702,17 +727,19 @@ describe('a cold start', () => {
     const served = await Promise.all(Array.from({ length: 50 }, knock))
     expect(served.map(({ response }) => response.status)).toEqual(served.map(() => 401))
     const asked = () => calls.splice(0).filter((call) => call !== 'SIGN_IN_LIMIT.limit')
-    expect(asked()).toEqual([`KV.get snapshot:${nowhere}`, 'HUB.whole'])
+    expect(asked()).toEqual([`KV.read snapshot:${nowhere}`, 'HUB.whole'])
     moveClock(9_000)
     await knock()
     expect(asked()).toEqual([])
     moveClock(1_000)
     await knock()
-    expect(asked()).toEqual([`KV.get snapshot:${nowhere}`, 'HUB.whole'])
+    expect(asked()).toEqual([`KV.read snapshot:${nowhere}`, 'HUB.whole'])
   })
 })
 
 describe('an isolate that was idle for an hour', () => {
+  beforeEach(setUp)
+
   it('answers its first request, and all that come with it, with what is new', async () => {
     await warm(environment)
     await change()
@@ -749,6 +776,8 @@ describe('an isolate that was idle for an hour', () => {
 })
 
 describe('a client that has heard of something newer', () => {
+  beforeEach(setUp)
+
   const seconds = () => Math.floor(Date.now() / 1_000)
 
   it.each([
@@ -803,7 +832,7 @@ describe('a client that has heard of something newer', () => {
     await warm(environment)
     moveClock(31_000)
     const { after } = await observe(single(), withHub(env, HUB_DOWN))
-    expect(after).toEqual(['HUB.newer', `KV.getWithMetadata snapshot:${environment}`])
+    expect(after).toEqual(['HUB.newer', `KV.read snapshot:${environment}`])
     const query = `?flagConfigLastModified=${seconds() - 5}`
     await change()
     const { answer, before } = await observe(bulk(query), env)
@@ -826,6 +855,8 @@ describe('a client that has heard of something newer', () => {
 })
 
 describe('what an isolate reports', () => {
+  beforeEach(setUp)
+
   /** Bindings whose hub writes down what it is told. */
   function reporting(bindings: Bindings = env) {
     const reports: NewerRequest[] = []

@@ -254,6 +254,16 @@ export function withKv(bindings: Bindings, methods: Methods): Bindings {
   return { ...bindings, SNAPSHOTS: override(bindings.SNAPSHOTS, methods) }
 }
 
+/** Lets KV have what a test says, whichever way it is read. */
+export function withReadings(
+  bindings: Bindings,
+  get: (key: string) => Promise<string | null>,
+  metadata: object | null = null,
+): Bindings {
+  const getWithMetadata = async (key: string) => ({ value: await get(key), metadata })
+  return withKv(bindings, { get, getWithMetadata })
+}
+
 export function withDatabase(bindings: Bindings, methods: Methods): Bindings {
   return { ...bindings, DB: override(bindings.DB, methods) }
 }
@@ -277,14 +287,16 @@ function recorded<T extends object>(binding: T, name: string, calls: string[]): 
       const own = methodOf(target, property)
       if (typeof own !== 'function') return own
       return (...values: unknown[]) => {
-        calls.push(`${name}.${String(property)}${typeof values[0] === 'string' ? ` ${values[0]}` : ''}`)
+        // Whether KV is read with or without metadata makes no difference to what it costs.
+        const method = String(property).replace(/^get(WithMetadata)?$/, 'read')
+        calls.push(`${name}.${method}${typeof values[0] === 'string' ? ` ${values[0]}` : ''}`)
         return Reflect.apply(own, target, values)
       }
     },
   })
 }
 
-/** Bindings that write down what they are asked: `KV.get snapshot:production`, `HUB.newer`, `DB.prepare SELECT …`. */
+/** Bindings that write down what they are asked: `KV.read snapshot:production`, `HUB.newer`, `DB.prepare SELECT …`. */
 export function record(bindings: Bindings): { readonly bindings: Bindings; readonly calls: string[] } {
   const calls: string[] = []
   return {
