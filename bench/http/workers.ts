@@ -87,6 +87,11 @@ export async function startRampart(): Promise<Running> {
   return { url, pid, stop }
 }
 
+/** Rampart makes seeds itself where a draft has none. */
+function withoutSeed(name: string, value: unknown): unknown {
+  return name === 'seed' ? undefined : value
+}
+
 /** Makes the environment, its segment, flags and key through the management API. */
 async function fill(url: URL) {
   const put = async (path: string, draft: object, headers: { readonly [name: string]: string } = {}) => {
@@ -107,7 +112,7 @@ async function fill(url: URL) {
     await put(`environments/${ENVIRONMENT}/segments/${key}`, JSON.parse(text), isNew)
   }
   for (const [key, text] of flags) {
-    const { type, variants, metadata, clientVisible, ...configuration } = JSON.parse(text)
+    const { type, variants, metadata, clientVisible, ...configuration } = JSON.parse(text, withoutSeed)
     await put(`flags/${key}`, { type, variants, metadata, clientVisible }, isNew)
     await put(`flags/${key}/environments/${ENVIRONMENT}`, configuration, { 'if-match': '"1"' })
   }

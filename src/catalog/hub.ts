@@ -18,12 +18,21 @@ const HISTORY_PAGE_ROWS = 500
 
 type HistoryRow = { version: number; kind: string; key: string; body: string | null }
 
-/** Why a row must not reach the edge; undefined when it may. */
-function refusal({ kind, key, text }: EntityRow): string | undefined {
-  if (text === null || (kind !== 'flags' && kind !== 'segments')) return undefined
-  const parsed =
-    kind === 'flags' ? parseFlag(key, JSON.parse(text), null) : parseSegment(key, JSON.parse(text))
-  return parsed.ok ? undefined : `${kind} "${key}": ${parsed.error[0]?.path} ${parsed.error[0]?.message}`
+/** Tells whether a row may reach the edge; one that cannot be read there stays behind, and the log says why. */
+function isGood({ kind, key, text, version }: EntityRow): boolean {
+  if (text === null || (kind !== 'flags' && kind !== 'segments')) return true
+  const value = parseText(text)
+  const parsed = kind === 'flags' ? parseFlag(key, value, null) : parseSegment(key, value)
+  if (!parsed.ok) console.error('entity not published', { kind, key, version, problems: parsed.error })
+  return parsed.ok
+}
+
+function parseText(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 /**
@@ -80,7 +89,10 @@ export class EnvironmentHub extends DurableObject<Bindings> implements Hub {
     await this.putLatest(this.store.mark('version'))
   }
 
-  /** Reads the history since the hub's own version; calls may overlap, rows only ever replace older ones. */
+  /**
+   * Reads the history since the hub's own version; calls may overlap, rows only ever replace older ones. An entity
+   * whose new row is bad keeps its last good one, so that it cannot hold up a change of any other.
+   */
   private async advance(): Promise<void> {
     const own = this.store.mark('version')
     const database = this.env.DB.withSession('first-primary')
@@ -89,12 +101,7 @@ export class EnvironmentHub extends DurableObject<Bindings> implements Hub {
       .bind(this.environment)
       .first<{ version: number }>()
     if (!environment || environment.version <= own) return
-    const rows = await this.readHistory(database, own, environment.version)
-    for (const row of rows) {
-      const reason = refusal(row)
-      if (reason !== undefined)
-        throw new Error(`version ${row.version} of ${this.environment} is bad: ${reason}`)
-    }
+    const rows = (await this.readHistory(database, own, environment.version)).filter(isGood)
     this.ctx.storage.transactionSync(() => {
       this.store.save(rows)
       if (environment.version > this.store.mark('version')) {

@@ -21,16 +21,37 @@ export function keyOf(headers: Headers): string | undefined {
   return bearer ?? headers.get('x-api-key') ?? undefined
 }
 
+const MAX_LIMITED = 1_000
+/** Until when an address that failed too often is refused without a further look; as long as the isolate lives. */
+const limitedUntil = new Map<string, number>()
+
+function addressOf(request: Request): string {
+  return request.headers.get('cf-connecting-ip') ?? 'unknown'
+}
+
+/** Whether an address failed too often lately: then nothing is loaded for it, whatever environments it names. */
+export function isLimited(request: Request, now: number): boolean {
+  return (limitedUntil.get(addressOf(request)) ?? 0) > now
+}
+
 /** Counts a failed check against its address, so that keys cannot be guessed in bulk. */
-async function deny(bindings: Bindings, request: Request): Promise<Result<never, Denial>> {
-  const address = request.headers.get('cf-connecting-ip') ?? 'unknown'
+export async function deny(bindings: Bindings, request: Request): Promise<Result<never, Denial>> {
+  const address = addressOf(request)
   try {
     const { success } = await bindings.SIGN_IN_LIMIT.limit({ key: `evaluation:${address}` })
-    return err(success ? 'unauthorized' : 'limited')
+    if (success) return err('unauthorized')
   } catch (error) {
     console.warn('failed attempt not counted', { error: String(error) })
     return err('unauthorized')
   }
+  if (limitedUntil.size >= MAX_LIMITED) limitedUntil.clear()
+  limitedUntil.set(address, Date.now() + DENIED_RETRY_SECONDS * 1_000)
+  return err('limited')
+}
+
+/** Forgets who failed, as a new isolate has. */
+export function clearLimited(): void {
+  limitedUntil.clear()
 }
 
 /** The caller when its snapshot is in memory and its key was checked before: without waiting for anything. */
@@ -57,6 +78,7 @@ export async function authenticate(
 ): Promise<Result<Caller, Denial>> {
   const known = knownCaller(request)
   if (known) return ok(known)
+  if (isLimited(request, Date.now())) return err('limited')
   const key = keyOf(request.headers)
   const parsed = key === undefined ? undefined : parseKey(key)
   if (key === undefined || !parsed) return deny(bindings, request)

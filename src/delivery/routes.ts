@@ -4,8 +4,16 @@ import type { Bindings } from '../bindings.ts'
 import type { EvaluationContext } from '../engine/context.ts'
 import { evaluate, evaluateAll } from '../engine/evaluate.ts'
 import type { Evaluation } from '../engine/evaluation.ts'
+import { ok } from '../engine/result.ts'
 import type { Snapshot } from '../engine/snapshot.ts'
-import { authenticate, type Caller, DENIED_RETRY_SECONDS, type Denial } from './authenticate.ts'
+import {
+  authenticate,
+  type Caller,
+  DENIED_RETRY_SECONDS,
+  type Denial,
+  deny,
+  isLimited,
+} from './authenticate.ts'
 import { type RequestFault, readContext, withEdgeAttributes } from './evaluation-request.ts'
 import { flagKeysOf, SINGLE_PREFIX } from './flag-path.ts'
 import { matchesEtag, statusOf, writeBulk, writeError, writeSingle } from './ofrep.ts'
@@ -146,14 +154,21 @@ async function evaluateBulk(c: Context<Environment>): Promise<Response> {
 }
 
 async function stream(c: Context<Environment>): Promise<Response> {
-  const token = parseStreamToken(c.req.query('token') ?? '')
+  const request = c.req.raw
   const waitUntil = waitUntilOf(c)
-  if (!token) return denied('unauthorized', undefined)
-  const acquired = await snapshotCache.acquire(c.env, token.environment, waitUntil)
-  if (!acquired.ok) return denied(acquired.error === 'missing' ? 'unauthorized' : 'unavailable', undefined)
+  const refused = async () => {
+    const denial = await deny(c.env, request)
+    return denied(denial.ok ? 'unauthorized' : denial.error, undefined)
+  }
+  const token = parseStreamToken(c.req.query('token') ?? '')
+  if (!token) return refused()
+  const present = snapshotCache.view(token.environment)
+  if (!present && isLimited(request, Date.now())) return denied('limited', undefined)
+  const acquired = present ? ok(present) : await snapshotCache.acquire(c.env, token.environment, waitUntil)
+  if (!acquired.ok) return acquired.error === 'missing' ? refused() : denied('unavailable', undefined)
   const view = acquired.value
   const key = await verifyStreamToken(token, view.environment, Date.now())
-  if (!key) return denied('unauthorized', undefined)
+  if (!key) return refused()
   const readable = openStream({
     bindings: c.env,
     cache: snapshotCache,
@@ -192,15 +207,22 @@ function preflight(c: Context<Environment>): Response {
   return new Response(null, { status: 204, headers })
 }
 
+/** A defect of ours on the evaluation plane: answered in OFREP's shape, which its clients understand. */
+export function answerFault(error: Error, c: Context): Response {
+  const { pathname } = new URL(c.req.url)
+  console.error('evaluation failed', { path: pathname, error: error.stack ?? String(error) })
+  const key = pathname.startsWith(SINGLE_PREFIX) ? flagKeysOf(pathname)[0] : undefined
+  const body = writeError('GENERAL', 'something went wrong; the log knows more', key)
+  return new Response(body, { status: 500, headers: headersFor(undefined) })
+}
+
+/** Whether a path is on the evaluation plane. */
+export function isDeliveryPath(path: string): boolean {
+  return path.startsWith('/ofrep/') || path.startsWith('/v1/')
+}
+
 /** OFREP, its stream, and the snapshot for evaluating in process. */
 export const delivery = new Hono<Environment>()
-  .onError((error, c) => {
-    console.error('evaluation failed', { error: error.stack ?? String(error) })
-    const path = new URL(c.req.url).pathname
-    const key = path.startsWith(SINGLE_PREFIX) ? flagKeysOf(path)[0] : undefined
-    const body = writeError('GENERAL', 'something went wrong; the log knows more', key)
-    return new Response(body, { status: 500, headers: headersFor(undefined) })
-  })
   .post('/ofrep/v1/evaluate/flags', evaluateBulk)
   .post(`${SINGLE_PREFIX}*`, evaluateSingle)
   .get('/ofrep/v1/stream', stream)

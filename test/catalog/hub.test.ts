@@ -542,32 +542,35 @@ describe('a hub', () => {
       'staff',
       '{"condition":{"attribute":"a","op":"matches","values":["("]},"included":[],"excluded":[]}',
     ],
-  ])('takes nothing that is bad and keeps the last good snapshot: %s', async (_, kind, key, body) => {
-    await createSegment(environment, 'staff')
-    moveClock(1_000)
-    await runAlarm()
-    const good = await hub().whole()
-    const bad = [
-      env.DB.prepare(
-        "INSERT INTO history (environment, version, kind, key, body, actor, comment, at) VALUES (?, 4, ?, ?, ?, 'test', '', 0)",
-      ).bind(environment, kind, key, body),
-      env.DB.prepare('UPDATE environments SET version = 4'),
-    ]
-    await env.DB.batch(bad)
-    moveClock(1_000)
-    const answer = await putConfiguration(environment, 'a', { fallthrough: { variant: 'off' } }, revision)
-    const healed = kind === 'flags' && key === 'a'
-    expect(answer.body).toEqual({ [environment]: { version: 5, published: healed } })
-    if (healed) {
-      expect(await hub().newer({ version: 3, served: 0 })).toMatchObject({
+  ])(
+    'keeps the last good one of what is bad, and publishes everything else: %s',
+    async (_, kind, key, body) => {
+      await createSegment(environment, 'staff')
+      moveClock(1_000)
+      await runAlarm()
+      const good = (await hub().whole()) ?? ''
+      const bad = [
+        env.DB.prepare(
+          "INSERT INTO history (environment, version, kind, key, body, actor, comment, at) VALUES (?, 4, ?, ?, ?, 'test', '', 0)",
+        ).bind(environment, kind, key, body),
+        env.DB.prepare('UPDATE environments SET version = 4'),
+      ]
+      await env.DB.batch(bad)
+      moveClock(1_000)
+      const answer = await putConfiguration(environment, 'a', { fallthrough: { variant: 'off' } }, revision)
+      expect(answer.body).toEqual({ [environment]: { version: 5, published: true } })
+      expect(await hub().newer({ version: 3, served: 0 })).toEqual({
         version: 5,
-        delta: { changes: [{ kind: 'flags', key: 'a', text: textOf('off') }] },
+        nextCheckMs: 5_000,
+        delta: { from: 3, to: 5, changes: [{ kind: 'flags', key: 'a', text: textOf('off') }] },
       })
-    } else {
-      expect(await hub().newer({ version: 3, served: 0 })).toMatchObject({ version: 3, delta: null })
-      expect([await hub().whole(), await env.SNAPSHOTS.get(latestKey(environment))]).toEqual([good, good])
-    }
-  })
+      const expected = good.replace('"version":3', '"version":5').replace(textOf('on'), textOf('off'))
+      expect([await hub().whole(), await env.SNAPSHOTS.get(latestKey(environment))]).toEqual([
+        expected,
+        expected,
+      ])
+    },
+  )
 })
 
 describe('how soon an isolate asks again', () => {

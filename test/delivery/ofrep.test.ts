@@ -647,6 +647,35 @@ describe('a key', () => {
     expect(headers.get('access-control-expose-headers')).toBe('ETag, Retry-After, X-Rampart-Version')
   })
 
+  it('that failed too often makes nothing load for a minute, whatever it names, and hinders no known key', async () => {
+    const { key } = await createKey(other)
+    await warm(other)
+    await evaluateAll(key)
+    const headers = { 'cf-connecting-ip': '192.0.2.9' }
+    const limit = async () => ({ success: false })
+    const limited = { ...env, SIGN_IN_LIMIT: override(env.SIGN_IN_LIMIT, { limit }) }
+    await serve(makeRequest(BULK, { key: 'wrong', headers, json: {} }), limited)
+    const { bindings, calls } = record(env)
+    const statuses = async () => {
+      const requests = [
+        makeRequest(BULK, { key: 'rp_server_nowhere-1_x', headers, json: {} }),
+        makeRequest('/ofrep/v1/stream?token=nowhere-2.key.1.x', { method: 'GET', headers }),
+        makeRequest(BULK, { key, headers, json: {} }),
+      ]
+      const answers = []
+      for (const request of requests) {
+        const { response, settled } = await serve(request, bindings)
+        answers.push(response.status)
+        await settled()
+      }
+      return answers
+    }
+    expect([await statuses(), calls]).toEqual([[429, 429, 200], []])
+    moveClock(60_000)
+    expect(await statuses()).toEqual([401, 401, 200])
+    expect(calls.length).toBeGreaterThan(0)
+  })
+
   it('is refused, and nothing breaks, when attempts cannot be counted', async () => {
     const limit = () => Promise.reject(new Error('the limiter is down'))
     const broken = { ...env, SIGN_IN_LIMIT: override(env.SIGN_IN_LIMIT, { limit }) }

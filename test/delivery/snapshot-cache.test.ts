@@ -25,7 +25,6 @@ import {
   serve,
   silenceLogs,
   silent,
-  uniqueName,
   unreachable,
   warm,
   withHub,
@@ -50,6 +49,7 @@ silenceLogs()
 beforeAll(async () => {
   await createFlag('a')
   await createFlag('b')
+  await createFlag('gone')
   await createFlag('long', { type: 'string', variants: [{ name: 'on', value: 'x'.repeat(150_000) }] })
   await createFlag('longer', { type: 'string', variants: [{ name: 'on', value: 'y'.repeat(150_000) }] })
 })
@@ -342,19 +342,18 @@ describe('a refresh', () => {
   })
 
   it('takes what was deleted away, and keys that were revoked', async () => {
-    const gone = uniqueName('flag')
-    await createFlag(gone)
+    await configure(environment, 'gone')
     const { id } = await createKey(environment)
     const { cache, get, move, settled } = await makeWarmCache()
     const before = cache.view(environment)?.environment
-    expect([before?.flags.has(gone), before?.keys.has(id)]).toEqual([true, true])
-    await api('DELETE', `/flags/${gone}`, undefined, { 'if-match': '1' })
+    expect([before?.flags.has('gone'), before?.keys.has(id)]).toEqual([true, true])
+    await api('DELETE', '/flags/gone', undefined, { 'if-match': '1' })
     await api('DELETE', `/environments/${environment}/keys/${id}`)
     move(30_000)
     await get()
     await settled()
     const after = cache.view(environment)?.environment
-    expect([after?.flags.has(gone), after?.keys.has(id), after?.keys.size]).toEqual([false, false, 1])
+    expect([after?.flags.has('gone'), after?.keys.has(id), after?.keys.size]).toEqual([false, false, 1])
   })
 
   it('reads the snapshot of that very version from KV when too much has changed for a delta', async () => {

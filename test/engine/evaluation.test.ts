@@ -161,6 +161,14 @@ it('makes no new object for an answer without a tag', () => {
   expect(evaluateFlag(snapshot, context)).toBe(evaluateFlag(snapshot, { targetingKey: 'bob' }))
 })
 
+it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
+  'takes %d for no unit',
+  (targetingKey) => {
+    const snapshot = makeSnapshotOf(makeFlag({ fallthrough: makeSplit({ on: 1 }) }))
+    expect(evaluateFlag(snapshot, { targetingKey })).toHaveProperty('errorCode', 'TARGETING_KEY_MISSING')
+  },
+)
+
 it('asks relative times against the time of the evaluation', () => {
   const when = { attribute: 'since', op: 'before', values: ['-1d'] } as const
   const flag = makeFlag({ rules: [{ id: 'r', when, serve: { variant: 'on' } }] })
