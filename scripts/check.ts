@@ -18,7 +18,7 @@ const PROJECTS = [
   'src/statistics/tsconfig.json',
   'tsconfig.test.json',
   'dashboard/tsconfig.json',
-  ...(existsSync('bench/node_modules') ? ['bench/tsconfig.json'] : []),
+  ...(existsSync('bench/node_modules') ? ['bench/tsconfig.json', 'bench/workers/tsconfig.json'] : []),
 ]
 
 const CHECKS: readonly (readonly [name: string, run: () => Promise<Finding>])[] = [

@@ -13,26 +13,24 @@ import { toSnapshotText } from '../contenders/rampart.ts'
 import { makeFlagSet } from '../support/flags.ts'
 import { FLAG_COUNT } from './flag-count.ts'
 import { startProcess } from './processor-time.ts'
+import { SERVER_KEY } from './server-key.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const BUNDLES = join(ROOT, '.wrangler', 'bench')
 const ADMIN_TOKEN = 'bench-admin'
 const ENVIRONMENT = 'production'
 
-/** The key that Rampart is asked with. */
-export const SERVER_KEY = `rp_server_${ENVIRONMENT}_bench`
-
 /** A Worker that runs. */
 export type Running = { readonly url: URL; readonly pid: number; readonly stop: () => Promise<void> }
 
-/** Bundles and starts a Worker of this folder. */
+/** Bundles and starts one of the Workers. */
 export async function startWorker(name: string): Promise<Running> {
   await bundle({
     configFile: false,
     logLevel: 'error',
     ssr: { target: 'webworker', noExternal: true },
     build: {
-      ssr: join(import.meta.dirname, `${name}.ts`),
+      ssr: join(import.meta.dirname, '../workers', `${name}.ts`),
       outDir: join(BUNDLES, name),
       emptyOutDir: true,
       rollupOptions: { output: { entryFileNames: 'worker.js' } },
@@ -48,7 +46,7 @@ export async function startWorker(name: string): Promise<Running> {
   }
   const { started: miniflare, pid } = await startProcess(async () => {
     const created = new Miniflare({
-      ...convertV4MiniflareOptions({ workers: [worker] }),
+      ...convertV4MiniflareOptions({ workers: [worker], cf: false }),
       host: '127.0.0.1',
       port: 0,
       log: new Log(LogLevel.WARN),

@@ -35,14 +35,14 @@ async function connect(url: string): Promise<(method: string) => Promise<Answer>
   }
 }
 
-/** Bundles and starts the Worker of this folder with its inspector. */
+/** Bundles and starts the Worker that holds snapshots, with its inspector. */
 export async function startInspected(): Promise<Inspected> {
   await build({
     configFile: false,
     logLevel: 'error',
     ssr: { target: 'webworker', noExternal: true },
     build: {
-      ssr: join(import.meta.dirname, 'memory-worker.ts'),
+      ssr: join(import.meta.dirname, '../workers/memory.ts'),
       outDir: BUNDLES,
       emptyOutDir: true,
       rollupOptions: { output: { entryFileNames: 'worker.js' } },

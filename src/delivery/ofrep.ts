@@ -5,7 +5,14 @@ import type { Evaluation, EvaluationErrorCode, Failure, Resolution } from '../en
 import type { View } from './snapshot-cache.ts'
 
 /** An evaluation's JSON up to where its metadata may still grow, and what it adds to an ETag. */
-type Fragment = { readonly head: string; readonly low: number; readonly high: number }
+type Fragment = {
+  readonly head: string
+  readonly low: number
+  readonly high: number
+  /** The whole of it, with the tail that it was last written with. */
+  whole: string
+  tail: string
+}
 
 const fragments = new WeakMap<Resolution, Fragment>()
 
@@ -13,7 +20,7 @@ const HASH_LOW = 0x5f3759df
 const HASH_HIGH = 0x2545f491
 
 function hashed(head: string): Fragment {
-  return { head, low: murmur3(head, HASH_LOW), high: murmur3(head, HASH_HIGH) }
+  return { head, low: murmur3(head, HASH_LOW), high: murmur3(head, HASH_HIGH), whole: '', tail: '' }
 }
 
 function openMetadata(metadata: Resolution['metadata'], tag: string | undefined): string {
@@ -55,31 +62,41 @@ export function writeSingle(evaluation: Evaluation, view: View): string {
   return head + metadataTail(view)
 }
 
-/** A bulk answer: its body, and a fingerprint of the result that does not depend on the version. */
-export type Bulk = { readonly body: string; readonly fingerprint: string }
+function wholeOf(fragment: Fragment, tail: string): string {
+  if (fragment.tail !== tail) {
+    // Joined and not added up: an addition would be kept in its parts and put together anew for every answer.
+    fragment.whole = [fragment.head, tail].join('')
+    fragment.tail = tail
+  }
+  return fragment.whole
+}
 
-/** The body of a bulk answer. */
-export function writeBulk(
-  evaluations: readonly Evaluation[],
-  view: View,
-  streamUri: string | undefined,
-): Bulk {
-  const tail = metadataTail(view)
+/** A bulk answer. */
+export type Bulk = {
+  /** Stands for the result, whatever the version. */
+  readonly fingerprint: string
+  /** Writes the body; a client that has the result already does not need it. */
+  readonly write: (streamUri: string) => string
+}
+
+/** Makes ready what a bulk evaluation answers. */
+export function toBulk(evaluations: readonly Evaluation[], view: View): Bulk {
+  const parts = evaluations.map(fragmentOf)
   let low = HASH_LOW
   let high = HASH_HIGH
-  let flags = ''
-  for (const evaluation of evaluations) {
-    const fragment = fragmentOf(evaluation)
-    low = (Math.imul(low, 31) + fragment.low) | 0
-    high = (Math.imul(high, 37) ^ fragment.high) | 0
-    flags += (flags === '' ? '' : ',') + fragment.head + tail
+  for (const part of parts) {
+    low = (Math.imul(low, 31) + part.low) | 0
+    high = (Math.imul(high, 37) ^ part.high) | 0
   }
-  const streams =
-    streamUri === undefined
-      ? ''
-      : `,"eventStreams":[{"type":"sse","endpoint":{"requestUri":${JSON.stringify(streamUri)}}}]`
-  const fingerprint = (low >>> 0).toString(36) + (high >>> 0).toString(36).padStart(7, '0')
-  return { body: `{"flags":[${flags}],"metadata":{${tail.slice(0, -1)}${streams}}`, fingerprint }
+  return {
+    fingerprint: (low >>> 0).toString(36) + (high >>> 0).toString(36).padStart(7, '0'),
+    write(streamUri) {
+      const tail = metadataTail(view)
+      const flags = parts.map((part) => wholeOf(part, tail)).join(',')
+      const streams = `"eventStreams":[{"type":"sse","endpoint":{"requestUri":${JSON.stringify(streamUri)}}}]`
+      return `{"flags":[${flags}],"metadata":{${tail.slice(0, -1)},${streams}}`
+    },
+  }
 }
 
 /** The body that goes with an error status; clients want a key and a code on every one. */

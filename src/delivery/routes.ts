@@ -16,7 +16,7 @@ import {
 } from './authenticate.ts'
 import { type RequestFault, readContext, withEdgeAttributes } from './evaluation-request.ts'
 import { flagKeysOf, SINGLE_PREFIX } from './flag-path.ts'
-import { matchesEtag, statusOf, writeBulk, writeError, writeSingle } from './ofrep.ts'
+import { matchesEtag, statusOf, toBulk, writeError, writeSingle } from './ofrep.ts'
 import { snapshotCache, type View, type WaitUntil } from './snapshot-cache.ts'
 import { openStream } from './stream.ts'
 import {
@@ -33,16 +33,17 @@ const PREFLIGHT_SECONDS = 86_400
 const UNAVAILABLE_RETRY_SECONDS = 1
 const EXPOSED_HEADERS = 'ETag, Retry-After, X-Rampart-Version'
 
-function headersFor(view: View | undefined, more: { readonly [name: string]: string } = {}): Headers {
-  const headers = new Headers({
+type ResponseHeaders = { readonly [name: string]: string }
+
+function headersFor(view: View | undefined, more: ResponseHeaders = {}): ResponseHeaders {
+  return {
     'content-type': 'application/json; charset=utf-8',
     'cache-control': 'no-store',
     'access-control-allow-origin': '*',
     'access-control-expose-headers': EXPOSED_HEADERS,
+    ...(view ? { 'x-rampart-version': String(view.environment.flags.version) } : {}),
     ...more,
-  })
-  if (view) headers.set('x-rampart-version', String(view.environment.flags.version))
-  return headers
+  }
 }
 
 function denied(denial: Denial, key: string | undefined): Response {
@@ -141,16 +142,19 @@ async function evaluateBulk(c: Context<Environment>): Promise<Response> {
   const epoch = epochOf(now)
   const token = knownStreamToken(environment, key, epoch) ?? (await signStreamToken(environment, key, epoch))
   const context = contextFor(caller.value, parsed.value, request)
-  const evaluations = evaluateAll(environment.flags, context, now, visibilityFor(caller.value)).map(
-    (evaluation) => shownTo(caller.value, evaluation, environment.flags),
-  )
-  const { body, fingerprint } = writeBulk(evaluations, view, `/ofrep/v1/stream?token=${token}`)
+  const evaluations = evaluateAll(environment.flags, context, now, visibilityFor(caller.value))
+  const shown =
+    key.kind === 'server'
+      ? evaluations
+      : evaluations.map((evaluation) => shownTo(caller.value, evaluation, environment.flags))
+  const { fingerprint, write } = toBulk(shown, view)
   snapshotCache.settle(c.env, environment.flags.environment, evaluations.length, waitUntil)
   const etag = `"${fingerprint}-${epoch.toString(36)}"`
   const headers = headersFor(view, { etag })
-  if (matchesEtag(request.headers.get('if-none-match'), etag))
+  if (matchesEtag(request.headers.get('if-none-match'), etag)) {
     return new Response(null, { status: 304, headers })
-  return new Response(body, { headers })
+  }
+  return new Response(write(`/ofrep/v1/stream?token=${token}`), { headers })
 }
 
 async function stream(c: Context<Environment>): Promise<Response> {

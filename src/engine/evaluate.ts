@@ -41,9 +41,8 @@ export function evaluateAll(
   visible: Visibility = 'all',
 ): Evaluation[] {
   const evaluations: Evaluation[] = []
-  for (const key of snapshot.keys()) {
-    const flag = snapshot.flag(key)
-    if (flag && (visible === 'all' || flag.clientVisible)) evaluations.push(answer(flag, context, now))
+  for (const flag of snapshot.all()) {
+    if (visible === 'all' || flag.clientVisible) evaluations.push(answer(flag, context, now))
   }
   return evaluations
 }

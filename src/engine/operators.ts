@@ -20,7 +20,7 @@ type OperatorCompiler = (values: readonly Json[]) => Result<MatcherMaker, string
 const MAX_MATCHED_CHARACTERS = 10_000
 const MAX_PATTERN_CHARACTERS = 1_000
 /** Up to here looking through a list is about as fast as asking a set, at a tenth of its memory. */
-const MAX_LISTED = 32
+const MAX_LISTED = 8
 
 function isScalar(value: unknown): value is string | number | boolean {
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'

@@ -58,6 +58,7 @@ export class Snapshot {
   private readonly flags = new Map<string, CompiledFlag>()
   private readonly segments = new Map<string, Matcher | undefined>()
   private sortedKeys: readonly string[] | undefined
+  private sortedFlags: readonly CompiledFlag[] | undefined
   private readonly source: EntitySource
 
   /** Takes over the texts of the sections `flags`, `segments` and `rollouts`; nothing is parsed yet. */
@@ -104,6 +105,12 @@ export class Snapshot {
     // A key that no flag has is not remembered: callers could fill the memory with them.
     if (compiled) this.flags.set(key, compiled)
     return compiled
+  }
+
+  /** All flags in the order of their keys, each compiled at its first use. */
+  all(): readonly CompiledFlag[] {
+    this.sortedFlags ??= this.keys().flatMap((key) => this.flag(key) ?? [])
+    return this.sortedFlags
   }
 
   /** The flag compiled for a single explanation: apart from the snapshot's own, and reporting to the recorder. */
@@ -183,7 +190,10 @@ export class Snapshot {
     if (text === null) texts.delete(key)
     else texts.set(key, text)
     if (kind === 'segments') this.segments.delete(key)
-    else this.flags.delete(key)
+    else {
+      this.flags.delete(key)
+      this.sortedFlags = undefined
+    }
   }
 
   private segment(key: string): Matcher | undefined {
