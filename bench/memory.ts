@@ -51,12 +51,6 @@ try {
       bound: { atMost: 2 },
     },
     {
-      name: '1,000 flags, all compiled, text included',
-      figure: small.compiled / BYTES_PER_MEGABYTE,
-      unit: 'MB',
-      bound: { atMost: 2 },
-    },
-    {
       name: '5,000 flags, all compiled, text included',
       figure: large.compiled / BYTES_PER_MEBIBYTE,
       unit: 'MiB',

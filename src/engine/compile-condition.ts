@@ -1,4 +1,4 @@
-import { type AttributeReader, createAttributeReader, type EvaluationContext } from './context.ts'
+import { type AttributeReader, createAttributeReader, type EvaluationContext, toUnit } from './context.ts'
 import type { AttributeCondition, Condition, Segment } from './flag.ts'
 import { compileOperator, type Matcher, type MatcherMaker } from './operators.ts'
 import type { Recorder } from './trace.ts'
@@ -126,8 +126,9 @@ function matchListed(
   matches: Matcher,
 ): Matcher {
   return (context, now) => {
-    if (included.has(context.targetingKey)) return true
-    return !excluded.has(context.targetingKey) && matches(context, now)
+    const unit = toUnit(context.targetingKey)
+    if (included.has(unit)) return true
+    return !excluded.has(unit) && matches(context, now)
   }
 }
 

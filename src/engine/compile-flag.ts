@@ -204,9 +204,9 @@ function compileDecision(parts: CompiledParts, source: EntitySource): Evaluator 
       }
     }
     if (targets) {
-      const { targetingKey } = context
-      const target = targets.get(targetingKey)
-      recorder?.addStep({ step: 'target', unit: toUnit(targetingKey) ?? null, matched: target !== undefined })
+      const unit = toUnit(context.targetingKey)
+      const target = targets.get(unit)
+      recorder?.addStep({ step: 'target', unit: unit ?? null, matched: target !== undefined })
       if (target) return target
     }
     for (const rule of rules) {

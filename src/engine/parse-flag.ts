@@ -1,5 +1,5 @@
-// From unknown JSON to a checked flag. What other entities a flag names (segments, prerequisites) is checked where
-// all of them are known: in check-snapshot.ts.
+// From unknown JSON to a checked flag. Whether the segments and prerequisites that it names exist, and lead in no
+// circle, is checked where all of them are known: when it is saved.
 import { asObject, readBoolean, readList, readText, readTexts } from './fields.ts'
 import {
   DEFAULT_UNIT,

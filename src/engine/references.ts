@@ -27,25 +27,3 @@ export function segmentReferences(segment: Segment): References {
   if (segment.condition) collectSegments(segment.condition, segments)
   return { flags: [], segments: [...segments] }
 }
-
-/**
- * Finds a way from a node back to itself.
- * @returns the nodes on the way, the first one also last; undefined when there is none
- */
-export function findCycle(
-  start: string,
-  next: (node: string) => readonly string[],
-): readonly string[] | undefined {
-  const seen = new Set<string>()
-  const walk = (node: string, path: readonly string[]): readonly string[] | undefined => {
-    for (const child of next(node)) {
-      if (child === start) return [...path, start]
-      if (seen.has(child)) continue
-      seen.add(child)
-      const found = walk(child, [...path, child])
-      if (found) return found
-    }
-    return undefined
-  }
-  return walk(start, [start])
-}

@@ -129,7 +129,7 @@ export class Snapshot {
 
   /**
    * Moves the snapshot to a newer version by what changed in between. The changes are all parsed first: if one is
-   * bad, or the version is not newer, nothing is taken.
+   * bad, or the version is older, nothing is taken.
    */
   patch(version: number, changes: readonly EntityChange[]): Result<void, string> {
     if (version < this.currentVersion) return err(`version ${version} is older than ${this.currentVersion}`)

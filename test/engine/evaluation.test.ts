@@ -6,6 +6,7 @@ import {
   evaluateFlag,
   makeChange,
   makeFlag,
+  makeSegment,
   makeSnapshot,
   makeSnapshotOf,
   makeSplit,
@@ -178,4 +179,18 @@ it('asks relative times against the time of the evaluation', () => {
     variantOf(evaluate(snapshot, 'flag', { since }, now)),
   )
   expect(variants).toEqual(['off', 'off', 'on'])
+})
+
+it.each([
+  ['a text', '42'],
+  ['a number', 42],
+])('finds a unit among targets and segments whether its key is %s', (_, targetingKey) => {
+  const context = { targetingKey }
+  const targeted = makeSnapshotOf(makeFlag({ targets: [{ variant: 'on', units: ['42'] }] }))
+  expect(evaluateFlag(targeted, context)).toMatchObject({ variant: 'on', reason: 'TARGETING_MATCH' })
+  const listed = makeSnapshot({
+    flags: { flag: makeFlag({ rules: [{ id: 'r', when: { segment: 's' }, serve: { variant: 'on' } }] }) },
+    segments: { s: makeSegment({ included: ['42'] }) },
+  })
+  expect(variantOf(evaluateFlag(listed, context))).toBe('on')
 })

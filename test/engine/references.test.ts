@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Condition } from '../../src/engine/flag.ts'
-import { findCycle, flagReferences, segmentReferences } from '../../src/engine/references.ts'
+import { flagReferences, segmentReferences } from '../../src/engine/references.ts'
 import { makeFlag, makeGrant, makeRollout, makeSegment, makeSplit } from '../support/engine.ts'
 
 const PRO: Condition = { attribute: 'plan', op: 'equals', values: ['pro'] }
@@ -55,40 +55,5 @@ describe('the references of a segment', () => {
       flags: [],
       segments: [],
     })
-  })
-})
-
-describe('a cycle', () => {
-  function cycleIn(graph: { readonly [node: string]: readonly string[] }, start: string) {
-    return findCycle(start, (node) => graph[node] ?? [])
-  }
-
-  it.each<readonly [string, { readonly [node: string]: readonly string[] }, readonly string[] | undefined]>([
-    ['none in nothing', {}, undefined],
-    ['none in a chain', { a: ['b'], b: ['c'] }, undefined],
-    ['of one', { a: ['a'] }, ['a', 'a']],
-    ['of two', { a: ['b'], b: ['a'] }, ['a', 'b', 'a']],
-    ['of three', { a: ['b'], b: ['c'], c: ['a'] }, ['a', 'b', 'c', 'a']],
-    ['behind a dead end', { a: ['x', 'b'], x: ['y'], b: ['a'] }, ['a', 'b', 'a']],
-    ['behind another cycle', { a: ['b'], b: ['b', 'c'], c: ['b', 'a'] }, ['a', 'b', 'c', 'a']],
-    ['none through itself, though it leads into one', { a: ['b'], b: ['c'], c: ['b'] }, undefined],
-    ['none in two ways to one place', { a: ['b', 'c'], b: ['d'], c: ['d'] }, undefined],
-    ['through what is missing', { a: ['nowhere'] }, undefined],
-    ['by the first way there is', { a: ['b', 'c'], b: ['d'], c: ['a'], d: ['c'] }, ['a', 'b', 'd', 'c', 'a']],
-  ])('is found: %s', (_name, graph, expected) => {
-    expect(cycleIn(graph, 'a')).toEqual(expected)
-  })
-
-  it('is looked for at each node once, however many ways lead there', () => {
-    const layers = 40
-    const graph = Object.fromEntries(
-      Array.from({ length: layers }, (_, layer) => [layer, layer + 1]).flatMap(([layer, next]) => [
-        [`${layer}-l`, [`${next}-l`, `${next}-r`]],
-        [`${layer}-r`, [`${next}-l`, `${next}-r`]],
-      ]),
-    )
-    expect(cycleIn(graph, '0-l')).toBeUndefined()
-    const closed = { ...graph, [`${layers}-r`]: ['0-l'] }
-    expect(cycleIn(closed, '0-l')).toHaveLength(layers + 2)
   })
 })

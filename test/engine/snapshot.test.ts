@@ -339,6 +339,13 @@ describe('a patch', () => {
     expect([snapshot.version, variantsOf(snapshot, PAYING)]).toEqual([5, BEFORE])
   })
 
+  it('may be told twice', () => {
+    const snapshot = makeSnapshot(START)
+    const changes = [makeChange('flags', 'a', makeFlag({ fallthrough: ON })), makeChange('flags', 'z', null)]
+    expect([snapshot.patch(6, changes).ok, snapshot.patch(6, changes).ok]).toEqual([true, true])
+    expect([snapshot.version, snapshot.keys()]).toEqual([6, ['a', 'in-nested', 'in-segment', 'needs']])
+  })
+
   it('may skip versions', () => {
     const snapshot = makeSnapshot(START)
     expect(snapshot.patch(500, []).ok).toBe(true)
