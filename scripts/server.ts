@@ -108,7 +108,8 @@ export async function startServer({
     miniflare,
     async tick() {
       const worker = await miniflare.getWorker('rampart')
-      await worker.scheduled({ cron: '* * * * *', scheduledTime: new Date() })
+      const { outcome } = await worker.scheduled({ cron: '* * * * *', scheduledTime: new Date() })
+      if (outcome !== 'ok') throw new Error(`the cron ended with ${outcome}`)
     },
     async stop() {
       await miniflare.dispose()
