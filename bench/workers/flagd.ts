@@ -12,60 +12,11 @@ import { matchesEtag } from '../../src/delivery/ofrep.ts'
 import { murmur3 } from '../../src/engine/bucket.ts'
 import { FLAG_COUNT } from '../http/flag-count.ts'
 import { SERVER_KEY } from '../http/server-key.ts'
-import { makeFlagSet, RULES_VARIANTS, type RulesFlag, SEGMENT, SPLIT_VARIANTS } from '../support/flags.ts'
-import { COUNTRIES } from '../support/users.ts'
+import { toFlagdConfiguration } from '../support/flagd-configuration.ts'
+import { makeFlagSet } from '../support/flags.ts'
 
-const METADATA = { owner: 'checkout' }
-
-const HALF = {
-  state: 'ENABLED',
-  variants: { on: true, off: false },
-  defaultVariant: 'off',
-  metadata: METADATA,
-  targeting: {
-    fractional: [
-      ['on', 50],
-      ['off', 50],
-    ],
-  },
-}
-
-function toRules({ customers, seatsAbove, versionFrom, emailPrefix }: RulesFlag) {
-  return {
-    state: 'ENABLED',
-    variants: Object.fromEntries(RULES_VARIANTS.map((name) => [name, name])),
-    defaultVariant: 'none',
-    metadata: METADATA,
-    targeting: {
-      if: [
-        { in: [{ var: 'customer' }, customers] },
-        'rule-1',
-        { '>': [{ var: 'seats' }, seatsAbove] },
-        'rule-2',
-        { sem_ver: [{ var: 'appVersion' }, '>=', versionFrom] },
-        'rule-3',
-        { starts_with: [{ var: 'email' }, emailPrefix] },
-        'rule-4',
-        { $ref: SEGMENT },
-        { fractional: SPLIT_VARIANTS.map((variant) => [variant, 25]) },
-        'none',
-      ],
-    },
-  }
-}
-
-const { halves, rules } = makeFlagSet(FLAG_COUNT)
 const core = new FlagdCore(undefined, undefined, { disableDynamicCodeGeneration: true })
-core.setConfigurations(
-  JSON.stringify({
-    flags: Object.fromEntries([
-      ...halves.map(({ key }) => [key, HALF] as const),
-      ...rules.map((flag) => [flag.key, toRules(flag)] as const),
-    ]),
-    $evaluators: { [SEGMENT]: { in: [{ var: 'country' }, COUNTRIES] } },
-    metadata: { flagSetId: 'production', version: '1' },
-  }),
-)
+core.setConfigurations(toFlagdConfiguration(makeFlagSet(FLAG_COUNT), { owner: 'checkout' }))
 
 const keys: ReadonlyMap<string, KeyRecord> = new Map([
   ['bench', { id: 'bench', kind: 'server', hash: await hashKey(SERVER_KEY) }],
