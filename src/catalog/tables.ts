@@ -1,6 +1,8 @@
 import { sql } from 'drizzle-orm'
 import { check, index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import type { Actor } from '../access/actor.ts'
 import type { Condition, FlagConfiguration, FlagMetadata, FlagType, Variant } from '../engine/flag.ts'
+import type { JsonObject } from '../engine/json.ts'
 import { MAX_ENVIRONMENT_BYTES } from './limits.ts'
 
 /** Instants are milliseconds since 1970 everywhere. */
@@ -18,6 +20,15 @@ export const environments = sqliteTable(
     refreshSeconds: integer('refresh_seconds').notNull(),
     /** 32 random bytes in hex: signs stream tokens. */
     signingSecret: text('signing_secret').notNull(),
+    /** Whether a change of it needs a second person. */
+    protected: integer('protected', { mode: 'boolean' }).notNull().default(false),
+    /** Whether some contexts of the last day are kept, to try drafts on. */
+    keepContexts: integer('keep_contexts', { mode: 'boolean' }).notNull().default(false),
+    /** Public keys (JWK); where there are any, a client key's context must be signed by one of them. */
+    contextKeys: text('context_keys', { mode: 'json' })
+      .$type<readonly JsonObject[]>()
+      .notNull()
+      .default(sql`'[]'`),
     createdAt: integer('created_at').notNull(),
   },
   (table) => [
@@ -36,6 +47,10 @@ export const flags = sqliteTable('flags', {
   tags: text('tags', { mode: 'json' }).$type<readonly string[]>().notNull(),
   owner: text('owner').notNull(),
   temporary: integer('temporary', { mode: 'boolean' }).notNull(),
+  /** Key, description, owner and tags in lower case, to be searched. */
+  search: text('search').notNull().default(''),
+  /** An archived flag is at no edge; its configurations are kept. */
+  archivedAt: integer('archived_at'),
   revision: integer('revision').notNull(),
   createdAt: integer('created_at').notNull(),
   updatedAt: integer('updated_at').notNull(),
@@ -48,6 +63,8 @@ export const flagConfigurations = sqliteTable(
     flag: text('flag').notNull(),
     environment: text('environment').notNull(),
     configuration: text('configuration', { mode: 'json' }).$type<FlagConfiguration>().notNull(),
+    /** As the configuration has it, to be searched. */
+    enabled: integer('enabled', { mode: 'boolean' }).notNull().default(false),
     revision: integer('revision').notNull(),
     updatedAt: integer('updated_at').notNull(),
   },
@@ -79,6 +96,8 @@ export const keys = sqliteTable(
     name: text('name').notNull(),
     hash: text('hash').notNull(),
     createdAt: integer('created_at').notNull(),
+    /** When it ends by itself: a key that was replaced lives on for a while. */
+    expiresAt: integer('expires_at'),
     revokedAt: integer('revoked_at'),
   },
   (table) => [index('keys_by_environment').on(table.environment)],
@@ -103,6 +122,7 @@ export const history = sqliteTable(
   (table) => [
     primaryKey({ columns: [table.environment, table.version, table.kind, table.key] }),
     index('history_by_entity').on(table.environment, table.kind, table.key, table.version),
+    index('history_by_time').on(table.environment, table.at),
   ],
 )
 
@@ -115,6 +135,8 @@ export const references = sqliteTable(
     fromKey: text('from_key').notNull(),
     toKind: text('to_kind').notNull(),
     toKey: text('to_key').notNull(),
+    /** The variants of a prerequisite that are named. */
+    variants: text('variants', { mode: 'json' }).$type<readonly string[]>().notNull().default(sql`'[]'`),
   },
   (table) => [
     primaryKey({ columns: [table.environment, table.fromKind, table.fromKey, table.toKind, table.toKey] }),
@@ -132,4 +154,61 @@ export const measurements = sqliteTable(
     kind: text('kind', { enum: ['rollout', 'experiment'] }).notNull(),
   },
   (table) => [primaryKey({ columns: [table.environment, table.flag, table.id] })],
+)
+
+/**
+ * Every revision of what people change, as they sent it: a flag's definition and notes, a configuration, a segment,
+ * an environment. Numbers go on when something is deleted and made again, so a revision never means two things.
+ */
+export const revisions = sqliteTable(
+  'revisions',
+  {
+    kind: text('kind', { enum: ['flag', 'configuration', 'segment', 'environment'] }).notNull(),
+    /** Empty for a flag's definition, which belongs to all. */
+    environment: text('environment').notNull(),
+    key: text('key').notNull(),
+    revision: integer('revision').notNull(),
+    /** null: it was deleted. */
+    body: text('body', { mode: 'json' }).$type<JsonObject | null>(),
+    actor: text('actor').notNull(),
+    comment: text('comment').notNull(),
+    at: integer('at').notNull(),
+    /** The environments that it touched, and the version that it brought to each. */
+    environments: text('environments', { mode: 'json' })
+      .$type<{ readonly [environment: string]: number }>()
+      .notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.kind, table.environment, table.key, table.revision] }),
+    index('revisions_by_key').on(table.kind, table.key, table.at),
+  ],
+)
+
+/** Changes that wait: for a second person, or for their time. */
+export const changeRequests = sqliteTable(
+  'change_requests',
+  {
+    id: text('id').primaryKey(),
+    /** What is to be done: see operation.ts. */
+    operation: text('operation', { mode: 'json' }).$type<JsonObject>().notNull(),
+    environments: text('environments', { mode: 'json' }).$type<readonly string[]>().notNull(),
+    state: text('state', {
+      enum: ['awaiting_approval', 'scheduled', 'applied', 'rejected', 'cancelled', 'failed'],
+    }).notNull(),
+    author: text('author', { mode: 'json' }).$type<Actor>().notNull(),
+    comment: text('comment').notNull(),
+    /** When it is to be applied; null: as soon as it may be. */
+    applyAt: integer('apply_at'),
+    preview: text('preview', { mode: 'json' }).$type<JsonObject | null>(),
+    /** Who approved or rejected it, or took it back; null while nobody has. */
+    decidedBy: text('decided_by', { mode: 'json' }).$type<Actor | null>(),
+    decision: text('decision').notNull().default(''),
+    decidedAt: integer('decided_at'),
+    /** When it was applied, or was found not to be applicable. */
+    finishedAt: integer('finished_at'),
+    /** Why it could not be applied: a refusal's code, message and details. */
+    failure: text('failure', { mode: 'json' }).$type<JsonObject | null>(),
+    createdAt: integer('created_at').notNull(),
+  },
+  (table) => [index('change_requests_due').on(table.state, table.applyAt)],
 )
