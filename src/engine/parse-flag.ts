@@ -178,9 +178,9 @@ function parseRule(value: unknown, path: string, names: Names, problems: Problem
     when: parseCondition(from.when, below(path, 'when'), problems),
     serve: parseServe(from.serve, below(path, 'serve'), names, problems),
   }
-  return from.description === undefined
-    ? rule
-    : { ...rule, description: readText(from, 'description', path, problems, 2_000) }
+  if (from.description === undefined) return rule
+  const description = from.description === '' ? '' : readText(from, 'description', path, problems, 2_000)
+  return { ...rule, description }
 }
 
 function readConfiguration(from: JsonObject, names: Names, problems: Problems): FlagConfiguration {
@@ -206,14 +206,19 @@ function readConfiguration(from: JsonObject, names: Names, problems: Problems): 
   }
 }
 
+function isPercentage(value: number): boolean {
+  return value >= 0 && value <= 100 && Math.round(value * 1_000) / 1_000 === value
+}
+
 function parseGrant(value: unknown, path: string, problems: Problems): Grant {
   const from = asObject(value, path, problems)
   const { percentage } = from
-  const inRange = typeof percentage === 'number' && percentage >= 0 && percentage <= 100
-  if (!inRange) problems.add(below(path, 'percentage'), 'type', 'must be a number from 0 to 100')
+  const fits = typeof percentage === 'number' && isPercentage(percentage)
+  if (!fits)
+    problems.add(below(path, 'percentage'), 'type', 'must be a number from 0 to 100 in steps of 0.001')
   return {
     audience: from.audience == null ? null : parseCondition(from.audience, below(path, 'audience'), problems),
-    percentage: inRange ? percentage : 0,
+    percentage: fits ? percentage : 0,
   }
 }
 
@@ -231,7 +236,7 @@ function readRollout(value: unknown, names: Names, problems: Problems): RolloutG
     grants: readList(from, 'grants', 'rollout', problems, MAX_GRANTS).map((entry, index) =>
       parseGrant(entry, below('rollout.grants', index), problems),
     ),
-    measured: from.measured === true,
+    measured: from.measured !== undefined && readBoolean(from, 'measured', 'rollout', problems),
   }
 }
 

@@ -15,6 +15,9 @@ export type ProblemRule =
   | 'unknown_segment'
   | 'unknown_flag'
   | 'cycle'
+  | 'seed_changed'
+  | 'type_changed'
+  | 'unknown_field'
 
 /** Collects the problems of one document while it is read. */
 export class Problems {

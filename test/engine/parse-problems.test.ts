@@ -477,6 +477,27 @@ const ROLLOUT_ROWS: readonly Row[] = [
     [['rollout.grants[0].percentage', 'type']],
   ],
   [
+    'with a percentage between two steps',
+    ['grants', 0, 'percentage'],
+    33.3333,
+    [['rollout.grants[0].percentage', 'type']],
+  ],
+  [
+    'with a percentage below the first step',
+    ['grants', 0, 'percentage'],
+    0.0005,
+    [['rollout.grants[0].percentage', 'type']],
+  ],
+  [
+    'with a percentage that adding up has left beside a step',
+    ['grants', 0, 'percentage'],
+    0.1 + 0.2,
+    [['rollout.grants[0].percentage', 'type']],
+  ],
+  ['with a measured that is a text', ['measured'], 'yes', [['rollout.measured', 'type']]],
+  ['with a measured that is a number', ['measured'], 1, [['rollout.measured', 'type']]],
+  ['with a measured that is null', ['measured'], null, [['rollout.measured', 'type']]],
+  [
     'with an audience that is no condition',
     ['grants', 0, 'audience'],
     {},

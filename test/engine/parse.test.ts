@@ -72,6 +72,11 @@ describe('a flag', () => {
     expect(parseFlag('flag', short, rollout)).toEqual({ ok: true, value: expected })
   })
 
+  it('keeps a description that is empty, as it keeps that there is none', () => {
+    const empty = parseFlag('flag', withValue(FLAG, [...R1, 'description'], ''), null)
+    expect(empty.ok && empty.value.rules.map(({ description }) => description)).toEqual(['', undefined])
+  })
+
   it('may lack a rollout, but not have one that cannot be read', () => {
     expect(parseFlag('flag', FLAG, null)).toEqual({
       ok: true,
@@ -119,6 +124,7 @@ describe('limits', () => {
     ['a target of 10,000 units', ['targets', 0, 'units'], times(10_000, String)],
     ['1,000 rules', ['rules'], times(1_000, (i) => makeRule(`r${i}`))],
     ['an id of 100 characters', [...R1, 'id'], 'x'.repeat(100)],
+    ['an empty description', [...R1, 'description'], ''],
     ['a description of 2,000 characters', [...R1, 'description'], 'x'.repeat(2_000)],
     ['conditions 16 deep', WHEN, nested(16)],
     ['an any of 1,000 conditions', WHEN, { any: times(1_000, () => PRO) }],
@@ -138,9 +144,18 @@ describe('limits', () => {
     ['50 grants', ['grants'], times(50, () => ({ audience: null, percentage: 1 }))],
     ['a percentage of 0', ['grants', 0, 'percentage'], 0],
     ['a percentage of 100', ['grants', 0, 'percentage'], 100],
+    ['a percentage of 99.999', ['grants', 0, 'percentage'], 99.999],
     ['an id of 100 characters', ['id'], 'x'.repeat(100)],
   ])('let through a rollout with %s', (_name, path, value) => {
     expect(problemsOf(parseFlag('flag', FLAG, withValue(ROLLOUT, path, value)))).toEqual([])
+  })
+
+  it('let through every thousandth of a percent, as it is written', () => {
+    const steps = times(100_001, (i) => Number((i / 1_000).toFixed(3)))
+    for (let first = 0; first < steps.length; first += 50) {
+      const grants = steps.slice(first, first + 50).map((percentage) => ({ audience: null, percentage }))
+      expect(problemsOf(parseFlag('flag', FLAG, { ...ROLLOUT, grants }))).toEqual([])
+    }
   })
 
   it('let through 64 weights, one for each variant', () => {
