@@ -58,7 +58,7 @@ export const audit = sqliteTable(
     action: text('action').notNull(),
     targetKind: text('target_kind').notNull(),
     targetKey: text('target_key').notNull(),
-    /** The environments that it touched, and the version that it brought to each. */
+    /** The environments that it concerned, and the version that each came to. */
     environments: text('environments', { mode: 'json' })
       .$type<{ readonly [environment: string]: number }>()
       .notNull(),
@@ -90,6 +90,8 @@ export const idempotencyKeys = sqliteTable(
     environments: text('environments', { mode: 'json' })
       .$type<{ readonly [environment: string]: number }>()
       .notNull(),
+    /** The new revision that it brought. */
+    revision: integer('revision').notNull().default(0),
     createdAt: integer('created_at').notNull(),
   },
   (table) => [index('idempotency_keys_by_age').on(table.createdAt)],

@@ -1,0 +1,1 @@
+CREATE INDEX `flag_configurations_by_flag` ON `flag_configurations` (`flag`);
