@@ -8,8 +8,22 @@ export type Bindings = {
   readonly SNAPSHOTS: KVNamespace
   /** One `EnvironmentHub` for each environment. */
   readonly HUB: DurableObjectNamespace
+  /** What happened in each environment, in several `EventShard`s. */
+  readonly EVENTS: DurableObjectNamespace
   /** Failed key checks and sign-ins by address. */
   readonly SIGN_IN_LIMIT: RateLimit
+  /** Evaluation requests by key, in hundreds. */
+  readonly EVALUATION_LIMIT: RateLimit
   /** The first administrator's token, until others exist; a secret. */
   readonly ADMIN_TOKEN?: string
+  /** Cloudflare Access in front of the management API: `<team>` of `<team>.cloudflareaccess.com`. */
+  readonly ACCESS_TEAM?: string
+  /** The audience tag of its application; without one, no identity of Access is believed. */
+  readonly ACCESS_AUDIENCE?: string
+  /** An OIDC issuer whose bearer JWTs are believed: its `iss`, letter by letter. */
+  readonly OIDC_ISSUER?: string
+  /** Whom those JWTs must be for: their `aud`; without one, none is believed. */
+  readonly OIDC_AUDIENCE?: string
+  /** Where that issuer's keys are, if not where its `/.well-known/openid-configuration` says. */
+  readonly OIDC_JWKS_URL?: string
 }

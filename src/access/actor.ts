@@ -17,6 +17,8 @@ export type Actor = Grant & {
   readonly id: string
   /** What they were recognised by: `admin`, `jwt`, or `token:<id>`. */
   readonly via: string
+  /** Who issued the token that they act with, where it is one. */
+  readonly issuedBy?: string
 }
 
 /** Tells whether a role includes another. */

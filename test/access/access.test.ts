@@ -103,7 +103,10 @@ describe('the management API', () => {
     ['bearer test-admin', 'in small letters'],
     ['Bearer   test-admin  ', 'with spaces around it'],
   ])('lets the administrator in: %j, %s', async (authorization) => {
-    expect(await statusWith({ authorization })).toEqual({ status: 200, body: { flags: [] } })
+    expect(await statusWith({ authorization })).toEqual({
+      status: 200,
+      body: { flags: [], nextCursor: null },
+    })
   })
 
   it.each<[string, { readonly [name: string]: string }]>([
