@@ -3,6 +3,7 @@ import type { Bindings } from '../bindings.ts'
 import type { EvaluationContext } from '../engine/context.ts'
 import { evaluate, evaluateAll } from '../engine/evaluate.ts'
 import type { Evaluation } from '../engine/evaluation.ts'
+import { tally } from '../telemetry/tally.ts'
 import { snapshotCache, type View } from './snapshot-cache.ts'
 
 /** What the service binding says of who binds it. */
@@ -104,7 +105,7 @@ export class Flags extends WorkerEntrypoint<Bindings, Properties> implements Fla
     const view = await this.view()
     if (!view) return {}
     const evaluations = evaluateAll(view.environment.flags, context, Date.now())
-    this.settle(view, evaluations.length)
+    this.settle(view, evaluations, context)
     return Object.fromEntries(
       evaluations.map((evaluation) => [evaluation.flagKey, toDetails(evaluation, undefined, () => true)]),
     )
@@ -113,7 +114,7 @@ export class Flags extends WorkerEntrypoint<Bindings, Properties> implements Fla
   private async decide<T>(
     flagKey: string,
     defaultValue: T,
-    context: EvaluationContext | undefined,
+    given: EvaluationContext | undefined,
     check: Check,
   ): Promise<Details<T>> {
     const view = await this.view()
@@ -121,8 +122,9 @@ export class Flags extends WorkerEntrypoint<Bindings, Properties> implements Fla
       const errorMessage = 'no snapshot can be reached for the environment that the binding names'
       return { flagKey, value: defaultValue, reason: 'ERROR', errorCode: 'PROVIDER_NOT_READY', errorMessage }
     }
-    const evaluation = evaluate(view.environment.flags, flagKey, context ?? {}, Date.now())
-    this.settle(view, 1)
+    const context = given ?? {}
+    const evaluation = evaluate(view.environment.flags, flagKey, context, Date.now())
+    this.settle(view, [evaluation], context)
     return toDetails(evaluation, defaultValue, check)
   }
 
@@ -135,8 +137,13 @@ export class Flags extends WorkerEntrypoint<Bindings, Properties> implements Fla
     return acquired.ok ? acquired.value : undefined
   }
 
-  private settle({ environment }: View, evaluations: number): void {
+  private settle(
+    { environment }: View,
+    evaluations: readonly Evaluation[],
+    context: EvaluationContext,
+  ): void {
     const waitUntil = (work: Promise<unknown>) => this.ctx.waitUntil(work)
-    snapshotCache.settle(this.env, environment.flags.environment, evaluations, waitUntil)
+    snapshotCache.settle(this.env, environment.flags, evaluations.length, waitUntil)
+    tally.settle(this.env, environment, evaluations, context, waitUntil)
   }
 }

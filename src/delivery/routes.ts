@@ -1,22 +1,20 @@
 // The evaluation plane over HTTP. Handlers load, evaluate and answer; what an answer looks like is ofrep.ts.
 import { type Context, Hono } from 'hono'
+import { isLimited, LIMITED_RETRY_SECONDS } from '../access/sign-in-limit.ts'
 import type { Bindings } from '../bindings.ts'
+import { isExpired } from '../catalog/entities.ts'
 import type { EvaluationContext } from '../engine/context.ts'
 import { evaluate, evaluateAll } from '../engine/evaluate.ts'
 import type { Evaluation } from '../engine/evaluation.ts'
 import { ok } from '../engine/result.ts'
 import type { Snapshot } from '../engine/snapshot.ts'
-import {
-  authenticate,
-  type Caller,
-  DENIED_RETRY_SECONDS,
-  type Denial,
-  deny,
-  isLimited,
-} from './authenticate.ts'
+import { tally } from '../telemetry/tally.ts'
+import { authenticate, type Caller, type Denial, deny } from './authenticate.ts'
+import { countRequest } from './evaluation-limit.ts'
 import { type RequestFault, readContext, withEdgeAttributes } from './evaluation-request.ts'
 import { flagKeysOf, SINGLE_PREFIX } from './flag-path.ts'
 import { matchesEtag, statusOf, toBulk, writeError, writeSingle } from './ofrep.ts'
+import { knownContext, verifyContext } from './signed-context.ts'
 import { snapshotCache, type View, type WaitUntil } from './snapshot-cache.ts'
 import { openStream } from './stream.ts'
 import {
@@ -46,14 +44,27 @@ function headersFor(view: View | undefined, more: ResponseHeaders = {}): Respons
   }
 }
 
+/** Asks a caller to come back after some seconds. */
+function later(
+  status: 429 | 503,
+  seconds: number,
+  details: string,
+  key: string | undefined,
+  view: View | undefined,
+): Response {
+  const headers = headersFor(view, { 'retry-after': String(seconds) })
+  return new Response(writeError('GENERAL', details, key), { status, headers })
+}
+
+function tooMany(seconds: number, key: string | undefined, view: View): Response {
+  return later(429, seconds, 'too many evaluations with this key', key, view)
+}
+
 function denied(denial: Denial, key: string | undefined): Response {
   if (denial === 'unauthorized') return new Response(null, { status: 401, headers: headersFor(undefined) })
-  const [status, seconds, details] =
-    denial === 'limited'
-      ? [429, DENIED_RETRY_SECONDS, 'too many failed attempts']
-      : [503, UNAVAILABLE_RETRY_SECONDS, 'no snapshot can be reached']
-  const headers = headersFor(undefined, { 'retry-after': String(seconds) })
-  return new Response(writeError('GENERAL', details, key), { status, headers })
+  return denial === 'limited'
+    ? later(429, LIMITED_RETRY_SECONDS, 'too many failed attempts', key, undefined)
+    : later(503, UNAVAILABLE_RETRY_SECONDS, 'no snapshot can be reached', key, undefined)
 }
 
 function faulty(fault: RequestFault, key: string | undefined, view: View): Response {
@@ -86,16 +97,24 @@ async function evaluateSingle(c: Context<Environment>): Promise<Response> {
   const request = c.req.raw
   const candidates = flagKeysOf(new URL(request.url).pathname)
   const waitUntil = waitUntilOf(c)
-  const caller = await authenticate(c.env, request, waitUntil)
+  const now = Date.now()
+  const caller = await authenticate(c.env, request, now, waitUntil)
   if (!caller.ok) return denied(caller.error, candidates[0])
   const { view } = caller.value
   const { flags } = view.environment
   const key = candidates.find((candidate) => flags.has(candidate)) ?? candidates[0] ?? ''
+  const waitSeconds = countRequest(c.env, caller.value.key, now, waitUntil)
+  if (waitSeconds > 0) return tooMany(waitSeconds, key, view)
   const parsed = await readContext(request)
   if (!parsed.ok) return faulty(parsed.error, key, view)
-  const context = contextFor(caller.value, parsed.value, request)
-  const evaluation = evaluate(flags, key, context, Date.now(), visibilityFor(caller.value))
-  snapshotCache.settle(c.env, flags.environment, 1, waitUntil)
+  const trusted =
+    knownContext(caller.value.key, view.environment, parsed.value, now) ??
+    (await verifyContext(view.environment, parsed.value, now))
+  if (!trusted.ok) return faulty(trusted.error, key, view)
+  const context = contextFor(caller.value, trusted.value, request)
+  const evaluation = evaluate(flags, key, context, now, visibilityFor(caller.value))
+  snapshotCache.settle(c.env, flags, 1, waitUntil)
+  tally.settle(c.env, view.environment, [evaluation], context, waitUntil)
   return new Response(writeSingle(shownTo(caller.value, evaluation, flags), view), {
     status: statusOf(evaluation),
     headers: headersFor(view),
@@ -103,7 +122,10 @@ async function evaluateSingle(c: Context<Environment>): Promise<Response> {
 }
 
 /** What a client says that it has heard of: it must not be answered with anything older. */
-function freshnessHint(url: URL): { readonly version: number; readonly changedAt: number } | undefined {
+function freshnessHint(
+  url: URL,
+  now: number,
+): { readonly version: number; readonly changedAt: number } | undefined {
   const version = /\d{1,15}/.exec(url.searchParams.get('flagConfigEtag') ?? '')?.[0]
   const modified = url.searchParams.get('flagConfigLastModified')
   if (version === undefined && modified === null) return undefined
@@ -112,20 +134,22 @@ function freshnessHint(url: URL): { readonly version: number; readonly changedAt
   // An instant that lies ahead says nothing; waiting for it would never end.
   return {
     version: Number(version ?? 0),
-    changedAt: Number.isNaN(changedAt) ? 0 : Math.min(changedAt, Date.now()),
+    changedAt: Number.isNaN(changedAt) ? 0 : Math.min(changedAt, now),
   }
 }
 
 async function evaluateBulk(c: Context<Environment>): Promise<Response> {
   const request = c.req.raw
   const waitUntil = waitUntilOf(c)
-  const caller = await authenticate(c.env, request, waitUntil)
+  const now = Date.now()
+  const caller = await authenticate(c.env, request, now, waitUntil)
   if (!caller.ok) return denied(caller.error, undefined)
-  const { key } = caller.value
-  let { view } = caller.value
+  let { key, view } = caller.value
+  const waitSeconds = countRequest(c.env, key, now, waitUntil)
+  if (waitSeconds > 0) return tooMany(waitSeconds, undefined, view)
   const parsed = await readContext(request)
   if (!parsed.ok) return faulty(parsed.error, undefined, view)
-  const hint = request.url.includes('?') ? freshnessHint(new URL(request.url)) : undefined
+  const hint = request.url.includes('?') ? freshnessHint(new URL(request.url), now) : undefined
   if (hint) {
     const fresh = await snapshotCache.acquireAtLeast(
       c.env,
@@ -133,22 +157,27 @@ async function evaluateBulk(c: Context<Environment>): Promise<Response> {
       hint,
       waitUntil,
     )
-    if (!fresh.ok) return denied('unavailable', undefined)
+    if (!fresh.ok) return denied(fresh.error === 'missing' ? 'unauthorized' : 'unavailable', undefined)
     view = fresh.value
-    if (!view.environment.keys.has(key.id)) return denied('unauthorized', undefined)
+    const current = view.environment.keys.get(key.id)
+    if (!current || isExpired(current, now)) return denied('unauthorized', undefined)
+    key = current
   }
   const { environment } = view
-  const now = Date.now()
+  const trusted =
+    knownContext(key, environment, parsed.value, now) ?? (await verifyContext(environment, parsed.value, now))
+  if (!trusted.ok) return faulty(trusted.error, undefined, view)
   const epoch = epochOf(now)
   const token = knownStreamToken(environment, key, epoch) ?? (await signStreamToken(environment, key, epoch))
-  const context = contextFor(caller.value, parsed.value, request)
+  const context = contextFor(caller.value, trusted.value, request)
   const evaluations = evaluateAll(environment.flags, context, now, visibilityFor(caller.value))
   const shown =
     key.kind === 'server'
       ? evaluations
       : evaluations.map((evaluation) => shownTo(caller.value, evaluation, environment.flags))
   const { fingerprint, write } = toBulk(shown, view)
-  snapshotCache.settle(c.env, environment.flags.environment, evaluations.length, waitUntil)
+  snapshotCache.settle(c.env, environment.flags, evaluations.length, waitUntil)
+  tally.settle(c.env, environment, evaluations, context, waitUntil)
   const etag = `"${fingerprint}-${epoch.toString(36)}"`
   const headers = headersFor(view, { etag })
   if (matchesEtag(request.headers.get('if-none-match'), etag)) {
@@ -164,19 +193,21 @@ async function stream(c: Context<Environment>): Promise<Response> {
     const denial = await deny(c.env, request)
     return denied(denial.ok ? 'unauthorized' : denial.error, undefined)
   }
+  const now = Date.now()
   const token = parseStreamToken(c.req.query('token') ?? '')
   if (!token) return refused()
   const present = snapshotCache.view(token.environment)
-  if (!present && isLimited(request, Date.now())) return denied('limited', undefined)
+  if (!present && isLimited(request, 'evaluation', now)) return denied('limited', undefined)
   const acquired = present ? ok(present) : await snapshotCache.acquire(c.env, token.environment, waitUntil)
   if (!acquired.ok) return acquired.error === 'missing' ? refused() : denied('unavailable', undefined)
   const view = acquired.value
-  const key = await verifyStreamToken(token, view.environment, Date.now())
+  const key = await verifyStreamToken(token, view.environment, now)
   if (!key) return refused()
   const readable = openStream({
     bindings: c.env,
     cache: snapshotCache,
     environment: token.environment,
+    key,
     lastEventId: c.req.header('last-event-id') ?? null,
     waitUntil,
   })
@@ -185,14 +216,15 @@ async function stream(c: Context<Environment>): Promise<Response> {
 
 async function snapshot(c: Context<Environment>): Promise<Response> {
   const waitUntil = waitUntilOf(c)
-  const caller = await authenticate(c.env, c.req.raw, waitUntil)
+  const caller = await authenticate(c.env, c.req.raw, Date.now(), waitUntil)
   if (!caller.ok) return denied(caller.error, undefined)
   const { key, view } = caller.value
   if (key.kind !== 'server') return new Response(null, { status: 403, headers: headersFor(view) })
   const { flags } = view.environment
   const etag = `"${flags.environment}-${flags.version}"`
   const headers = headersFor(view, { etag })
-  snapshotCache.settle(c.env, flags.environment, 0, waitUntil)
+  snapshotCache.settle(c.env, flags, 0, waitUntil)
+  tally.settleUncounted(c.env, view.environment, waitUntil)
   if (matchesEtag(c.req.header('if-none-match') ?? null, etag))
     return new Response(null, { status: 304, headers })
   return new Response(flags.toText(), { headers })

@@ -8,6 +8,8 @@ import {
 } from '../catalog/environment-snapshot.ts'
 import type { Newer } from '../catalog/hub-protocol.ts'
 import { err, ok, type Result } from '../engine/result.ts'
+import type { Snapshot } from '../engine/snapshot.ts'
+import { ServedTally } from './served-tally.ts'
 import {
   askHub,
   LANE_TIMEOUT_MS,
@@ -56,8 +58,8 @@ type Cached = {
   leaseUntil: number
   /** Not before this is a refresh tried again after one that failed. */
   retryAt: number
-  /** Evaluations since the hub was last told. */
-  served: number
+  /** What was answered, until the hub has counted it. */
+  readonly served: ServedTally
 }
 
 /** Keeps one snapshot for each environment that is asked for, and keeps it fresh. */
@@ -66,6 +68,8 @@ export class SnapshotCache {
   private readonly absent = new Map<string, { readonly absence: Absence; readonly until: number }>()
   private readonly loadingUntil = new Map<string, number>()
   private readonly now: () => number
+  /** Made when it is first sent: an isolate has no randomness before its first request. */
+  private isolateId: string | undefined
 
   /** @param now milliseconds since 1970 */
   constructor(now: () => number) {
@@ -96,6 +100,7 @@ export class SnapshotCache {
       waitUntil(refreshed)
       await Promise.race([refreshed, scheduler.wait(MAX_WAIT_MS)])
     }
+    if (this.isGone(cached)) return err('missing')
     return ok({ environment: cached.environment, stale: this.isExpired(cached) })
   }
 
@@ -118,6 +123,7 @@ export class SnapshotCache {
     const asked = this.askHub(bindings, cached)
     waitUntil(asked)
     const answered = await asked
+    if (this.isGone(cached)) return err('missing')
     return answered || isFresh() ? ok({ environment: cached.environment, stale: false }) : err('unavailable')
   }
 
@@ -131,21 +137,26 @@ export class SnapshotCache {
     const refreshed = this.refresh(bindings, cached)
     waitUntil(refreshed)
     await Promise.race([refreshed, scheduler.wait(LANE_TIMEOUT_MS)])
+    if (this.isGone(cached)) return undefined
     return { environment: cached.environment, stale: this.isExpired(cached) }
   }
 
-  /** After an answer: counts it, and asks for news when it is time. */
-  settle(bindings: Bindings, environment: string, evaluations: number, waitUntil: WaitUntil): void {
-    const cached = this.cached.get(environment)
+  /**
+   * After an answer: counts it, and asks for news when it is time. To be called before anything else is waited for:
+   * it is counted for the version that the flags are at.
+   */
+  settle(bindings: Bindings, flags: Snapshot, evaluations: number, waitUntil: WaitUntil): void {
+    const cached = this.cached.get(flags.environment)
     if (!cached) return
-    cached.served += evaluations
-    this.refreshWhenOlder(bindings, cached, cached.nextCheckMs, waitUntil)
+    const now = this.now()
+    cached.served.add(flags.version, evaluations, now)
+    this.refreshWhenOlder(bindings, cached, cached.nextCheckMs, now, waitUntil)
   }
 
   /** Asks for news of a snapshot that was confirmed longer ago than `milliseconds`, unless that is under way. */
   freshen(bindings: Bindings, environment: string, milliseconds: number, waitUntil: WaitUntil): void {
     const cached = this.cached.get(environment)
-    if (cached) this.refreshWhenOlder(bindings, cached, milliseconds, waitUntil)
+    if (cached) this.refreshWhenOlder(bindings, cached, milliseconds, this.now(), waitUntil)
   }
 
   /** Forgets everything, as a new isolate has. */
@@ -153,6 +164,12 @@ export class SnapshotCache {
     this.cached.clear()
     this.absent.clear()
     this.loadingUntil.clear()
+    this.isolateId = undefined
+  }
+
+  /** Whether the hub said meanwhile that the environment was deleted. */
+  private isGone(cached: Cached): boolean {
+    return this.cached.get(cached.environment.flags.environment) !== cached
   }
 
   private isExpired(cached: Cached): boolean {
@@ -167,9 +184,9 @@ export class SnapshotCache {
     bindings: Bindings,
     cached: Cached,
     milliseconds: number,
+    now: number,
     waitUntil: WaitUntil,
   ): void {
-    const now = this.now()
     if (now - cached.confirmedAt <= milliseconds || now < cached.retryAt || this.isLeased(cached)) return
     cached.leaseUntil = now + LEASE_MS
     // Not even begun before the answer is on its way.
@@ -195,21 +212,36 @@ export class SnapshotCache {
   }
 
   private async askHub(bindings: Bindings, cached: Cached): Promise<boolean> {
-    const { served } = cached
     const { environment, version } = cached.environment.flags
     const askedAt = this.now()
-    cached.served = 0
+    this.isolateId ??= crypto.randomUUID().slice(-12)
+    const report = cached.served.report(askedAt)
     try {
-      const newer = await askHub(bindings, environment, { version, served })
+      const newer = await askHub(bindings, environment, {
+        version,
+        report: { isolate: this.isolateId, ...report },
+      })
+      cached.served.confirm(report)
+      if (newer.gone) {
+        this.drop(cached)
+        return true
+      }
       if (!(await this.take(bindings, cached, newer))) return false
       this.confirm(cached, newer.nextCheckMs)
       cached.askedHubAt = Math.max(cached.askedHubAt, askedAt)
       return true
     } catch (error) {
-      if (cached.environment.flags.version === version) cached.served += served
       console.warn('hub not reached', { environment, error: String(error) })
       return false
     }
+  }
+
+  /** Forgets an environment that the hub says was deleted. */
+  private drop(cached: Cached): void {
+    const { environment } = cached.environment.flags
+    if (this.isGone(cached)) return
+    this.cached.delete(environment)
+    this.remember(environment, 'missing')
   }
 
   private async take(bindings: Bindings, cached: Cached, newer: Newer): Promise<boolean> {
@@ -217,7 +249,7 @@ export class SnapshotCache {
     if (newer.delta !== 'whole') {
       const patched = patchEnvironment(cached.environment, newer.delta)
       if (patched.ok) {
-        this.move(cached, patched.value)
+        cached.environment = patched.value
         return true
       }
       console.error('delta not taken', {
@@ -251,14 +283,8 @@ export class SnapshotCache {
       console.error('snapshot not taken', { environment, reason: opened.error })
       return false
     }
-    if (opened.value.flags.version > version) this.move(cached, opened.value)
+    if (opened.value.flags.version > version) cached.environment = opened.value
     return opened.value.flags.version >= version
-  }
-
-  /** What was served at an older version and not reported yet must not be reported as served at this one. */
-  private move(cached: Cached, environment: EnvironmentSnapshot): void {
-    cached.environment = environment
-    cached.served = 0
   }
 
   private confirm(cached: Cached, nextCheckMs: number): void {
@@ -306,7 +332,7 @@ export class SnapshotCache {
       nextCheckMs: opened.value.settings.refreshSeconds * 1_000,
       leaseUntil: 0,
       retryAt: 0,
-      served: 0,
+      served: new ServedTally(),
     })
     return undefined
   }

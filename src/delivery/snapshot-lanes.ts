@@ -2,6 +2,7 @@
 // never behind. Each is asked for a limited time.
 import type { Bindings } from '../bindings.ts'
 import { hubOf, latestKey, type Newer, type NewerRequest, versionKey } from '../catalog/hub-protocol.ts'
+import { withTimeout } from '../http/with-timeout.ts'
 
 /** How long a lane may take to answer. */
 export const LANE_TIMEOUT_MS = 2_000
@@ -13,17 +14,8 @@ const LATEST = { type: 'text', cacheTtl: KV_CACHE_SECONDS } as const
 /** The newest snapshot that KV has. */
 export type Latest = { readonly text: string; readonly version: number | undefined }
 
-async function inTime<T>(work: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | null = null
-  const timeout = new Promise<never>((_, reject) => {
-    const late = () => reject(new Error(`no answer within ${LANE_TIMEOUT_MS} ms`))
-    timer = setTimeout(late, LANE_TIMEOUT_MS)
-  })
-  try {
-    return await Promise.race([work, timeout])
-  } finally {
-    clearTimeout(timer)
-  }
+function inTime<T>(work: Promise<T>): Promise<T> {
+  return withTimeout(work, LANE_TIMEOUT_MS)
 }
 
 /**

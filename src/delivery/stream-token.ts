@@ -2,7 +2,7 @@
 // and the same for all of a 6-hour epoch, so that URLs (and the ETags they are part of) stay put.
 
 import { isEnvironmentKey } from '../access/key.ts'
-import type { KeyRecord } from '../catalog/entities.ts'
+import { isExpired, type KeyRecord } from '../catalog/entities.ts'
 import type { EnvironmentSnapshot } from '../catalog/environment-snapshot.ts'
 
 const EPOCH_MS = 6 * 3_600_000
@@ -84,7 +84,8 @@ export function parseStreamToken(token: string): StreamToken | undefined {
 
 /**
  * Checks a token against the environment that it names.
- * @returns the key that it stands for, or undefined when it is forged, too old, or of a key that was revoked
+ * @returns the key that it stands for, or undefined when it is forged, too old, or of a key that was revoked or has
+ *   ended
  */
 export async function verifyStreamToken(
   token: StreamToken,
@@ -97,5 +98,6 @@ export async function verifyStreamToken(
   const signed = new TextEncoder().encode(claims(token.environment, token.keyId, token.epoch))
   const secret = await importSecret(environment.settings.signingSecret)
   const genuine = await crypto.subtle.verify('HMAC', secret, signature, signed)
-  return genuine ? environment.keys.get(token.keyId) : undefined
+  const key = genuine ? environment.keys.get(token.keyId) : undefined
+  return key && !isExpired(key, now) ? key : undefined
 }

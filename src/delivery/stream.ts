@@ -1,6 +1,7 @@
 // Server-sent events: tells clients that there is something newer, never what. Served from the isolate's snapshot;
 // a stream asks for news itself when nobody else does.
 import type { Bindings } from '../bindings.ts'
+import { isExpired, type KeyRecord } from '../catalog/entities.ts'
 import type { SnapshotCache, WaitUntil } from './snapshot-cache.ts'
 
 /** A stream ends after this, because the free plan counts what one request asks for; clients come back by themselves. */
@@ -14,6 +15,8 @@ export type StreamOptions = {
   readonly bindings: Bindings
   readonly cache: SnapshotCache
   readonly environment: string
+  /** Whoever opened it: a stream ends when its key does. */
+  readonly key: KeyRecord
   /** The version that the client last heard of by a stream; null when it has heard of none. */
   readonly lastEventId: string | null
   readonly waitUntil: WaitUntil
@@ -37,9 +40,13 @@ async function pump(writer: WritableStreamDefaultWriter<Uint8Array>, options: St
   let writtenAt = Date.now()
   // Where clients come back after: spread out, so that they do not come back together.
   await write(`retry: ${1_000 + Math.floor(Math.random() * 4_000)}\n\n`)
+  let key: KeyRecord | undefined = options.key
   while (Date.now() < endsAt) {
     cache.freshen(bindings, environment, ASK_MS, waitUntil)
-    const version = cache.view(environment)?.environment.flags.version
+    const known = cache.view(environment)?.environment
+    if (known) key = known.keys.get(options.key.id)
+    if (!key || isExpired(key, Date.now())) return
+    const version = known?.flags.version
     if (version !== undefined && String(version) !== told) {
       await write(changeEvent(version))
       told = String(version)

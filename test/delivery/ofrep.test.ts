@@ -2,6 +2,7 @@ import { env } from 'cloudflare:workers'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { hashKey } from '../../src/access/key.ts'
 import { readSnapshotText } from '../../src/engine/snapshot-text.ts'
+import { emptyDatabase } from '../support/database.ts'
 import {
   api,
   ask,
@@ -77,37 +78,44 @@ let server = ''
 let client = ''
 let version = ''
 
-beforeAll(async () => {
-  await createFlag('bool', { ...CLIENT, metadata: { team: 'web', priority: 2, beta: true } })
-  await createFlag('text', {
+const FLAGS: { readonly [key: string]: object } = {
+  bool: { ...CLIENT, metadata: { team: 'web', priority: 2, beta: true } },
+  text: {
     type: 'string',
     variants: [
       { name: 'warm', value: 'Grüße 👋' },
       { name: 'none', value: '' },
     ],
-  })
-  await createFlag('number', {
+  },
+  number: {
     type: 'number',
     variants: [
       { name: 'zero', value: 0 },
       { name: 'half', value: 0.5 },
     ],
-  })
-  await createFlag('object', {
+  },
+  object: {
     type: 'object',
     variants: [{ name: 'theme', value: { colors: ['red', null], depth: { on: false } } }],
-  })
-  await createFlag('targeted')
-  await createFlag('single-target')
-  await createFlag('split', CLIENT)
-  await createFlag('off-without')
-  await createFlag('off-with')
-  await createFlag('blocked')
-  await createFlag('geographic', CLIENT)
-  await createFlag('hidden')
-  for (const [index, key] of KEYS.entries()) {
-    await createFlag(key, { type: 'string', variants: [{ name: 'on', value: `value ${index}` }] })
-  }
+  },
+  targeted: {},
+  'single-target': {},
+  split: CLIENT,
+  'off-without': {},
+  'off-with': {},
+  blocked: {},
+  geographic: CLIENT,
+  hidden: {},
+}
+
+/** Leaves these flags and no others; an environment that is made then has exactly them. */
+async function createFlags(keys: readonly string[] = Object.keys(FLAGS)): Promise<void> {
+  await emptyDatabase()
+  for (const key of keys) await createFlag(key, FLAGS[key])
+}
+
+beforeAll(async () => {
+  await createFlags()
   environment = await createEnvironment()
   await configure(environment, 'bool')
   await configure(environment, 'text', { fallthrough: { variant: 'warm' } })
@@ -271,6 +279,10 @@ describe('a single evaluation', () => {
 
 describe('a flag key', () => {
   beforeAll(async () => {
+    await emptyDatabase()
+    for (const [index, key] of KEYS.entries()) {
+      await createFlag(key, { type: 'string', variants: [{ name: 'on', value: `value ${index}` }] })
+    }
     environment = await createEnvironment()
     for (const key of KEYS) await configure(environment, key)
     server = (await createKey(environment)).key
@@ -301,6 +313,8 @@ describe('a flag key', () => {
   )
 
   it('may look encoded when it is sent as it is and nothing has the decoded key', async () => {
+    await emptyDatabase()
+    await createFlag('a%20b')
     const alone = await createEnvironment()
     await configure(alone, 'a%20b')
     const { key } = await createKey(alone)
@@ -321,6 +335,7 @@ describe('a bulk evaluation', () => {
   let everything: string
 
   beforeAll(async () => {
+    await createFlags(['bool', 'text', 'number', 'object', 'off-without', 'split'])
     all = await createEnvironment()
     await configure(all, 'bool')
     await configure(all, 'text', { fallthrough: { variant: 'none' } })
@@ -379,6 +394,7 @@ describe('a bulk evaluation', () => {
   })
 
   it('has an empty list where there are no flags', async () => {
+    await emptyDatabase()
     const empty = await createEnvironment()
     const { key } = await createKey(empty)
     const { status, body } = await evaluateAll(key)
@@ -407,6 +423,7 @@ describe('an ETag', () => {
   }
 
   beforeAll(async () => {
+    await createFlags()
     own = await createEnvironment()
     await configure(own, 'targeted', {
       rules: [
@@ -470,7 +487,7 @@ describe('an ETag', () => {
   it('is the same at a newer version with the same result, and that 304 carries the newer version', async () => {
     const before = await evaluateAll(key)
     const etag = before.headers.get('etag') ?? ''
-    await configure(own, 'single-target', { targets: [{ variant: 'off', units: ['ada', 'grace'] }] }, 1)
+    await configure(own, 'single-target', { targets: [{ variant: 'off', units: ['ada', 'grace'] }] }, 2)
     await warm(own)
     const after = await evaluateAll(key, undefined, { headers: { 'if-none-match': etag } })
     expect([after.status, after.headers.get('etag')]).toEqual([304, etag])
@@ -481,7 +498,7 @@ describe('an ETag', () => {
 
   it('is another one once a result has changed', async () => {
     const etag = await etagOf()
-    await configure(own, 'single-target', { fallthrough: { variant: 'off' } }, 2)
+    await configure(own, 'single-target', { fallthrough: { variant: 'off' } }, 3)
     await warm(own)
     const answer = await evaluateAll(key, undefined, { headers: { 'if-none-match': etag } })
     expect(answer.status).toBe(200)
@@ -787,6 +804,7 @@ describe('a server key', () => {
 
 describe('the snapshot', () => {
   it('is what the engine needs and nothing else, with an ETag', async () => {
+    await createFlags(['bool'])
     const small = await createEnvironment()
     await configure(small, 'bool')
     const { id, key } = await createKey(small)
@@ -834,7 +852,7 @@ describe('the snapshot', () => {
       headers: { 'if-none-match': `W/"${small}-3"` },
     })
     expect([again.status, again.body, again.headers.get('etag')]).toEqual([304, null, `"${small}-3"`])
-    await configure(small, 'bool', { fallthrough: { variant: 'off' } }, 1)
+    await configure(small, 'bool', { fallthrough: { variant: 'off' } }, 2)
     await warm(small)
     const changed = await ask('/v1/snapshot', {
       method: 'GET',

@@ -1,9 +1,12 @@
+import { evictDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Bindings } from '../../src/bindings.ts'
 import { hubOf, latestKey, type NewerRequest } from '../../src/catalog/hub-protocol.ts'
 import { SnapshotCache, snapshotCache } from '../../src/delivery/snapshot-cache.ts'
 import { evaluate as decide } from '../../src/engine/evaluate.ts'
+import { emptyDatabase } from '../support/database.ts'
+import { remakeEnvironment, removeEnvironment } from '../support/environments.ts'
 import {
   type Answer,
   api,
@@ -25,6 +28,7 @@ import {
   serve,
   silenceLogs,
   silent,
+  stopClock,
   unreachable,
   warm,
   withHub,
@@ -46,27 +50,22 @@ let revision = 0
 
 silenceLogs()
 
-beforeAll(async () => {
-  await createFlag('a')
-  await createFlag('b')
-  await createFlag('gone')
-  await createFlag('long', { type: 'string', variants: [{ name: 'on', value: 'x'.repeat(150_000) }] })
-  await createFlag('longer', { type: 'string', variants: [{ name: 'on', value: 'y'.repeat(150_000) }] })
-})
-
 /** An environment where `a` and `b` are on, in KV as it is in the hub; nothing of it is in memory. */
 async function setUp(): Promise<void> {
+  await emptyDatabase()
+  await createFlag('a')
+  await createFlag('b')
   environment = await createEnvironment()
   await configure(environment, 'a')
   await configure(environment, 'b')
   key = (await createKey(environment)).key
-  revision = 1
+  revision = 2
   await flushKv(environment)
 }
 
 /** Turns `a` off, and on again: its next version. */
 async function change(): Promise<void> {
-  const variant = revision % 2 === 1 ? 'off' : 'on'
+  const variant = revision % 2 === 0 ? 'off' : 'on'
   await configure(environment, 'a', { fallthrough: { variant } }, revision)
   revision++
 }
@@ -90,7 +89,7 @@ function makeCache(bindings: Bindings = env) {
     if (!view) return acquired?.ok === false ? acquired.error : undefined
     const { flags } = view.environment
     const evaluation = decide(flags, 'a', {}, now)
-    cache.settle(via, environment, 1, waitUntil)
+    cache.settle(via, flags, 1, waitUntil)
     const value = evaluation.reason === 'ERROR' ? evaluation.errorCode : evaluation.value
     return { version: flags.version, value, stale: view.stale }
   }
@@ -342,7 +341,7 @@ describe('a refresh', () => {
   })
 
   it('takes what was deleted away, and keys that were revoked', async () => {
-    await configure(environment, 'gone')
+    await createFlag('gone')
     const { id } = await createKey(environment)
     const { cache, get, move, settled } = await makeWarmCache()
     const before = cache.view(environment)?.environment
@@ -358,8 +357,8 @@ describe('a refresh', () => {
 
   it('reads the snapshot of that very version from KV when too much has changed for a delta', async () => {
     const { get, move, calls, settled } = await makeWarmCache()
-    await configure(environment, 'long')
-    await configure(environment, 'longer')
+    await createFlag('long', { type: 'string', variants: [{ name: 'on', value: 'x'.repeat(150_000) }] })
+    await createFlag('longer', { type: 'string', variants: [{ name: 'on', value: 'y'.repeat(150_000) }] })
     await change()
     move(30_000)
     await get()
@@ -373,8 +372,8 @@ describe('a refresh', () => {
     ['fails', unreachable],
   ])('asks the hub for all of it when KV %s that version', async (_, fault) => {
     const { get, move, settled } = await makeWarmCache()
-    await configure(environment, 'long')
-    await configure(environment, 'longer')
+    await createFlag('long', { type: 'string', variants: [{ name: 'on', value: 'x'.repeat(150_000) }] })
+    await createFlag('longer', { type: 'string', variants: [{ name: 'on', value: 'y'.repeat(150_000) }] })
     await change()
     move(30_000)
     const { bindings, calls } = record(withReadings(env, fault))
@@ -473,7 +472,7 @@ describe('a version', () => {
   ])('never goes back when %s arrives after a newer one', async (_, makeDelta) => {
     const { get, move, settled } = await makeWarmCache()
     await change()
-    const older = await hub().newer({ version: V, served: 0 })
+    const older = await hub().newer({ version: V })
     const text = (typeof older.delta === 'object' && older.delta?.changes[0]?.text) || ''
     const whole = await hub().whole()
     await change()
@@ -853,22 +852,100 @@ describe('a client that has heard of something newer', () => {
   })
 })
 
+const remove = () => removeEnvironment(environment)
+
+describe('an environment that was deleted', () => {
+  beforeEach(setUp)
+
+  const READINGS: readonly (readonly [reading: string, makeIt: () => Request])[] = [
+    ['a single evaluation', () => single()],
+    ['a bulk evaluation', () => bulk()],
+    ['a bulk evaluation with a hint', () => bulk(`?flagConfigEtag=${V + 1}`)],
+    ['the snapshot', () => makeRequest('/v1/snapshot', { method: 'GET', key })],
+  ]
+
+  it.each(READINGS)('is not answered for once the hub has said so: %s', async (_, makeIt) => {
+    await warm(environment)
+    await remove()
+    await hub().publish()
+    moveClock(MAX_UNCONFIRMED_MS + 1_000)
+    expect((await observe(makeIt(), env)).answer.status).toBe(401)
+    const { answer, before } = await observe(makeIt(), env)
+    expect([answer.status, before]).toEqual([401, ['SIGN_IN_LIMIT.limit']])
+  })
+
+  it('is not answered for to a client whose hint makes the isolate ask', async () => {
+    await warm(environment)
+    await remove()
+    await hub().publish()
+    expect((await observe(bulk(`?flagConfigEtag=${V + 1}`), env)).answer.status).toBe(401)
+  })
+
+  it('is dropped after an answer, and has then no values for other Workers', async () => {
+    await warm(environment)
+    await remove()
+    await hub().publish()
+    moveClock(31_000)
+    const { answer, after } = await observe(single(), env)
+    expect([answer.status, after]).toEqual([200, ['HUB.newer']])
+    expect(snapshotCache.view(environment)).toBeUndefined()
+    const { flags } = makeFlags(environment, env)
+    expect(await flags.getBooleanDetails('a', false)).toMatchObject({
+      value: false,
+      errorCode: 'PROVIDER_NOT_READY',
+    })
+  })
+
+  it('is answered for while nobody says so: the hub has nothing, cannot be reached, KV has nothing', async () => {
+    const { get, move, settled } = await makeWarmCache()
+    const nothing = { version: 0, nextCheckMs: CHECK_MS, delta: null }
+    const empty = withReadings(env, async () => null)
+    for (const methods of [{ newer: async () => nothing }, HUB_DOWN]) {
+      move(HOUR_MS)
+      expect(await get(withHub(empty, methods))).toMatchObject({ version: V, value: true })
+      await settled()
+    }
+  })
+
+  it('is loaded again when it is made again', async () => {
+    const { get, move, settled } = await makeWarmCache()
+    await remove()
+    await hub().publish()
+    move(HOUR_MS)
+    expect(await get()).toBe('missing')
+    await settled()
+    await remakeEnvironment(environment)
+    await hub().publish()
+    move(9_999)
+    expect(await get()).toBe('missing')
+    move(1)
+    expect(await get()).toEqual({ version: V + 2, value: 'FLAG_NOT_FOUND', stale: false })
+    await settled()
+  })
+})
+
 describe('what an isolate reports', () => {
   beforeEach(setUp)
 
-  /** Bindings whose hub writes down what it is told. */
+  /** Bindings whose hub writes down what it is told: version, evaluations and how long they lasted, in seconds. */
   function reporting(bindings: Bindings = env) {
-    const reports: NewerRequest[] = []
+    const reports: unknown[] = []
+    const ids = new Set<string | undefined>()
     const newer = (request: NewerRequest) => {
-      reports.push(request)
+      const { version, report } = request
+      ids.add(report?.isolate)
+      const spans = report?.entries.map((entry) => {
+        return [entry.version, entry.evaluations, Math.round(entry.lastedMs / 1_000)]
+      })
+      reports.push([version, spans])
       return hub().newer(request)
     }
-    return { reports, bindings: withHub(bindings, { newer }) }
+    return { reports, ids, bindings: withHub(bindings, { newer }) }
   }
 
-  it('is how many flags it has evaluated since it last asked, and at which version', async () => {
+  it('is how many flags it has evaluated since it last asked, at which version and for how long', async () => {
     await warm(environment)
-    const { reports, bindings } = reporting()
+    const { reports, ids, bindings } = reporting()
     await observe(single(), bindings)
     await observe(bulk(), bindings)
     await observe(makeRequest('/v1/snapshot', { method: 'GET', key }), bindings)
@@ -878,9 +955,13 @@ describe('what an isolate reports', () => {
     moveClock(31_000)
     await observe(bulk(), bindings)
     expect(reports).toEqual([
-      { version: V, served: 5 },
-      { version: V, served: 2 },
+      [V, [[V, 5, 31]]],
+      [V, [[V, 2, 0]]],
     ])
+    expect([...ids]).toEqual([expect.stringMatching(/^[0-9a-f]{12}$/)])
+    snapshotCache.clear()
+    await observe(single(), bindings)
+    expect(ids.size).toBe(2)
   })
 
   it('is told later when the hub could not be reached', async () => {
@@ -891,7 +972,36 @@ describe('what an isolate reports', () => {
     await observe(single(), withHub(env, HUB_DOWN))
     moveClock(31_000)
     await observe(single(), bindings)
-    expect(reports).toEqual([{ version: V, served: 3 }])
+    expect(reports).toEqual([
+      [
+        V,
+        [
+          [V, 2, 31],
+          [V, 1, 0],
+        ],
+      ],
+    ])
+  })
+
+  it('is told later when the request that told it was cut off', async () => {
+    const { get, move, cutOff, settled } = await makeWarmCache()
+    move(30_000)
+    await get(withHub(env, { newer: silent }))
+    await scheduler.wait(10)
+    cutOff()
+    move(LEASE_MS)
+    const { reports, bindings } = reporting()
+    await get(bindings)
+    await settled()
+    expect(reports).toEqual([
+      [
+        V,
+        [
+          [V, 2, 30],
+          [V, 1, 0],
+        ],
+      ],
+    ])
   })
 
   it('is never an evaluation of an older version as one of a newer version', async () => {
@@ -905,6 +1015,175 @@ describe('what an isolate reports', () => {
     await observe(single(), bindings)
     moveClock(31_000)
     await observe(single(), bindings)
-    expect(reports).toEqual([{ version: V + 1, served: 2 }])
+    expect(reports).toEqual([
+      [
+        V + 1,
+        [
+          [V, 4, 32],
+          [V + 1, 2, 31],
+        ],
+      ],
+    ])
+  })
+
+  it('is of the older version what a request answers from it although a newer one has come meanwhile', async () => {
+    const { cache, get, move, waitUntil, settled } = await makeWarmCache()
+    const old = cache.view(environment)?.environment.flags
+    await change()
+    await flushKv(environment)
+    move(30_000)
+    await get(withHub(env, HUB_DOWN))
+    await settled()
+    expect(await get()).toMatchObject({ version: V + 1 })
+    if (old) cache.settle(env, old, 5, waitUntil)
+    move(30_000)
+    const { reports, bindings } = reporting()
+    await get(bindings)
+    await settled()
+    expect(reports).toEqual([
+      [
+        V + 1,
+        [
+          [V, 2, 30],
+          [V + 1, 2, 30],
+          [V, 5, 0],
+        ],
+      ],
+    ])
+  })
+})
+
+describe('how a change spreads', () => {
+  beforeAll(stopClock)
+  beforeEach(setUp)
+
+  /** Isolates with clocks of their own, which answer so many flags every second. */
+  function makeIsolates<Name extends string>(rates: { readonly [name in Name]: number }) {
+    const isolates = new Map<string, ReturnType<typeof makeCache>>()
+    return {
+      /** Lets a second pass, and each isolate that has started answer at its end. */
+      async second(bindings?: Bindings) {
+        moveClock(1_000)
+        for (const [name, { get, move, settled }] of isolates) {
+          move(1_000)
+          await Promise.all(Array.from({ length: rates[name as Name] }, () => get(bindings)))
+          await settled()
+        }
+      },
+      async start(name: Name) {
+        const made = makeCache()
+        made.move(isolates.size * 98_765_432)
+        isolates.set(name, made)
+        await made.get()
+        await made.settled()
+      },
+    }
+  }
+
+  const propagation = async () => {
+    const spread = await hub().propagation()
+    if (!spread) throw new Error('there was no change')
+    return spread
+  }
+
+  it('is seen in each second, whenever isolates ask and whatever their clocks say', async () => {
+    const { start, second } = makeIsolates({ a: 1, b: 2, c: 17 })
+    // Each asks every six seconds: with its first answer that comes more than five seconds after it has last asked.
+    const starts = { 0: 'a', 2: 'b', 4: 'c' } as const
+    for (let at = 0; at <= 24; at++) {
+      if (at > 0) await second()
+      if (at === 0 || at === 2 || at === 4) await start(starts[at])
+      if (at === 13) await change()
+    }
+    // What is answered at the ends of six seconds is told as a span of five: 1.2, 2.4 and 20.4 a second.
+    const { timeline, reached, isolates, sharesAt, ...rest } = await propagation()
+    const expected = [
+      // `a` asks five seconds after the change, `b` one second after it, and `c` three.
+      [24, 0],
+      [21.6, 0],
+      [24, 0.1],
+      [3.6, 2 / 3],
+      [24, 0.95],
+      [22.8, 1],
+      [24, 1],
+      [21.6, 1],
+      [21.6, 1],
+      [1.2, 1],
+      [1.2, 1],
+    ]
+    expect(timeline.map(({ evaluations, share }) => [evaluations, share])).toEqual(
+      expected.map(([evaluations = 0, share = 0]) => [
+        expect.closeTo(evaluations, 9),
+        expect.closeTo(share, 9),
+      ]),
+    )
+    expect(rest).toMatchObject({ version: V + 1, reportedEvaluations: expect.closeTo(189.6, 9) })
+    const seconds = [reached.half, reached.p90, reached.p99, reached.all].map((share) => share?.second)
+    expect([seconds, isolates]).toEqual([[3, 4, 5, 5], { known: 3, current: 3, lost: 0 }])
+    expect(sharesAt.slice(0, 3).map(({ share }) => share)).toEqual([0, 1, 1])
+    expect(timeline.map(({ unreportedShare }) => unreportedShare > 0)).toEqual(
+      expected.map((_, second) => second >= 7),
+    )
+  })
+
+  it('counts a report once whose answer was lost', async () => {
+    const { start, second } = makeIsolates({ a: 3 })
+    await start('a')
+    await change()
+    const newer = async (request: NewerRequest) => {
+      await hub().newer(request)
+      throw new Error('the connection was lost')
+    }
+    for (let i = 0; i < 6; i++) await second(withHub(env, { newer }))
+    expect((await propagation()).reportedEvaluations).toBeCloseTo(1 + 6 * 3, 9)
+    // KV has confirmed the old version, so that the hub is asked again after more than ten seconds.
+    for (let i = 0; i < 11; i++) await second()
+    const { reportedEvaluations, reached } = await propagation()
+    expect([reportedEvaluations, reached.half]).toEqual([expect.closeTo(1 + 17 * 3, 9), null])
+  })
+
+  it('is known although the hub was evicted', async () => {
+    const { start, second } = makeIsolates({ a: 3 })
+    // What is reported within five seconds of what was last written waits, and is lost with the hub.
+    moveClock(5_000)
+    await start('a')
+    await change()
+    for (let i = 0; i < 6; i++) await second()
+    const before = await propagation()
+    expect([before.reportedEvaluations, before.isolates]).toEqual([
+      expect.closeTo(1 + 6 * 3, 9),
+      { known: 1, current: 0, lost: 0 },
+    ])
+    await evictDurableObject(env.HUB.getByName(environment))
+    expect(await propagation()).toEqual(before)
+    for (let i = 0; i < 6; i++) await second()
+    const after = await propagation()
+    expect([after.reportedEvaluations, after.isolates, after.reached.all?.second]).toEqual([
+      expect.closeTo(1 + 12 * 3, 9),
+      { known: 1, current: 1, lost: 0 },
+      7,
+    ])
+  })
+
+  it('is told rightly afterwards by isolates that got it from KV because the hub was down', async () => {
+    const { start, second } = makeIsolates({ a: 3 })
+    await start('a')
+    await change()
+    // Takes a second, so that all that the isolate answers is a second later than it is for itself.
+    await flushKv(environment)
+    for (let i = 0; i < 10; i++) await second(withHub(env, HUB_DOWN))
+    expect((await propagation()).reportedEvaluations).toBe(0)
+    for (let i = 0; i < 7; i++) await second()
+    const { timeline, isolates, reached } = await propagation()
+    expect(timeline.map(({ evaluations, share }) => [evaluations, share])).toEqual([
+      [0, null],
+      ...[1, 2, 3, 4, 5, 6].map(() => [expect.closeTo((1 + 6 * 3) / 6, 9), 0]),
+      [0, null],
+      ...[8, 9, 10, 11, 12, 13, 14, 15, 16, 17].map(() => [expect.closeTo((11 * 3) / 10, 9), 1]),
+    ])
+    expect([isolates, reached.all]).toEqual([
+      { known: 1, current: 1, lost: 0 },
+      { second: 8, unreportedShare: 0 },
+    ])
   })
 })

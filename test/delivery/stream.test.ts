@@ -2,6 +2,7 @@ import { env, exports } from 'cloudflare:workers'
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { snapshotCache } from '../../src/delivery/snapshot-cache.ts'
 import { epochOf, parseStreamToken, signStreamToken } from '../../src/delivery/stream-token.ts'
+import { saveExpiry } from '../support/entities.ts'
 import {
   api,
   ask,
@@ -125,10 +126,10 @@ describe('a stream', () => {
   it('says nothing new to a client that has heard of this version, until there is one', async () => {
     const { next } = await open({ 'last-event-id': '3' })
     await next()
-    await configure(environment, 'a', { fallthrough: { variant: 'off' } }, 1)
+    await configure(environment, 'a', { fallthrough: { variant: 'off' } }, 2)
     moveClock(5_000)
     expect(parse(await next())).toEqual(notice(4))
-    await configure(environment, 'a', { fallthrough: { variant: 'on' } }, 2)
+    await configure(environment, 'a', { fallthrough: { variant: 'on' } }, 3)
     moveClock(5_000)
     expect(parse(await next())).toEqual(notice(5))
   })
@@ -136,7 +137,7 @@ describe('a stream', () => {
   it('says of a version that the isolate has learned of otherwise within a second', async () => {
     const { next } = await open({ 'last-event-id': '3' })
     await next()
-    await configure(environment, 'a', { fallthrough: { variant: 'off' } }, 1)
+    await configure(environment, 'a', { fallthrough: { variant: 'off' } }, 2)
     await warm(environment)
     const started = performance.now()
     expect(parse(await next()).id).toBe('4')
@@ -166,12 +167,34 @@ describe('a stream', () => {
     expect(await next()).toBeUndefined()
   })
 
+  it('ends at its next look once its key has ended', async () => {
+    await saveExpiry(environment, key, Date.now() + 10_000)
+    await warm(environment)
+    const { next } = await open({ 'last-event-id': '4' })
+    await next()
+    moveClock(10_000)
+    const started = performance.now()
+    expect(await next()).toBeUndefined()
+    expect(performance.now() - started).toBeLessThan(2_500)
+  })
+
+  it.each([
+    ['revoked', () => api('DELETE', `/environments/${environment}/keys/${key.id}`)],
+    ['made to end', () => saveExpiry(environment, key, Date.now())],
+  ])('ends, and says nothing more, once its key is %s', async (_, change) => {
+    const { next } = await open({ 'last-event-id': '3' })
+    await next()
+    await change()
+    await warm(environment)
+    expect(await next()).toBeUndefined()
+  })
+
   it('can be opened again where it ended, and misses nothing', async () => {
     const first = await open()
     await first.next()
     const { id } = parse(await first.next())
     moveClock(240_000)
-    await configure(environment, 'a', { fallthrough: { variant: 'off' } }, 1)
+    await configure(environment, 'a', { fallthrough: { variant: 'off' } }, 2)
     let message = await first.next()
     while (message !== undefined) message = await first.next()
     const second = await open({ 'last-event-id': id ?? '' })
@@ -182,7 +205,7 @@ describe('a stream', () => {
   it('leads to the evaluation that it announces', async () => {
     const { next } = await open({ 'last-event-id': '3' })
     await next()
-    await configure(environment, 'a', { fallthrough: { variant: 'off' } }, 1)
+    await configure(environment, 'a', { fallthrough: { variant: 'off' } }, 2)
     moveClock(5_000)
     const { etag, lastModified } = parse(await next()).data
     const hint = `flagConfigEtag=${etag}&flagConfigLastModified=${lastModified}`
@@ -254,6 +277,14 @@ describe('a token', () => {
     expect(await statusOf(token)).toBe(200)
     await api('DELETE', `/environments/${environment}/keys/${key.id}`)
     await warm(environment)
+    expect(await statusOf(token)).toBe(401)
+  })
+
+  it('is refused once its key has ended, and good until then', async () => {
+    await saveExpiry(environment, key, Date.now() + 60_000)
+    await warm(environment)
+    expect(await statusOf(token)).toBe(200)
+    moveClock(60_000)
     expect(await statusOf(token)).toBe(401)
   })
 
