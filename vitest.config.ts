@@ -1,13 +1,19 @@
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
 
+/** Tests of pure code, wherever their rooms are: they need no workerd. */
+const PURE = [
+  'test/catalog/{describe-condition,diff,merge-patch}.test.ts',
+  'test/telemetry/tally-buffer.test.ts',
+]
+
 export default defineConfig({
   test: {
     projects: [
       {
         test: {
           name: 'core',
-          include: ['test/engine/**/*.test.ts', 'test/scripts/**/*.test.ts'],
+          include: ['test/engine/**/*.test.ts', 'test/scripts/**/*.test.ts', ...PURE],
           environment: 'node',
           // Machines are shared: a property test may have to wait for its turn.
           testTimeout: 60_000,
@@ -36,7 +42,8 @@ export default defineConfig({
         ],
         test: {
           name: 'worker',
-          include: ['test/{access,catalog,delivery,http}/**/*.test.ts'],
+          include: ['test/{access,catalog,delivery,http,ledger,telemetry}/**/*.test.ts'],
+          exclude: PURE,
           setupFiles: ['./test/support/worker-setup.ts'],
         },
       },

@@ -1,14 +1,16 @@
 // The Worker: wiring only.
 import { app } from './app.ts'
 import type { Bindings } from './bindings.ts'
-import { publishDue } from './catalog/publish.ts'
 
 export { EnvironmentHub } from './catalog/hub.ts'
 export { Flags } from './delivery/flags-entrypoint.ts'
+export { EventShard } from './telemetry/event-shard.ts'
 
 export default {
   fetch: app.fetch,
-  async scheduled(_controller, bindings) {
-    await publishDue(bindings)
+  async scheduled({ scheduledTime }, bindings) {
+    const { tick } = await import('./tick.ts')
+    // A cron that comes late must not date what it changes before what people changed meanwhile.
+    await tick(bindings, Math.max(scheduledTime, Date.now()))
   },
 } satisfies ExportedHandler<Bindings>

@@ -1,6 +1,7 @@
 // What a snapshot is made of, as its text holds it: kinds of entities, and the JSON text of each.
 
 import type { FlagConfiguration, FlagDefinition, Segment } from '../engine/flag.ts'
+import type { JsonObject } from '../engine/json.ts'
 import type { EntityKind as EngineKind } from '../engine/snapshot.ts'
 
 /** The kinds of entities in an environment's snapshot; those beyond the engine's are for the delivery alone. */
@@ -17,6 +18,13 @@ export type KeyRecord = {
   readonly kind: 'server' | 'client'
   /** SHA-256 of the whole key, in hex. */
   readonly hash: string
+  /** From when on it lets nobody in any more, in milliseconds since 1970; left out, it does not end by itself. */
+  readonly expiresAt?: number
+}
+
+/** Whether a key has ended by itself. */
+export function isExpired({ expiresAt }: KeyRecord, now: number): boolean {
+  return expiresAt !== undefined && now >= expiresAt
 }
 
 /** What the edge must know of an environment itself. */
@@ -25,6 +33,10 @@ export type EnvironmentSettings = {
   readonly refreshSeconds: number
   /** Signs stream tokens; hex. */
   readonly signingSecret: string
+  /** Whether some of the contexts seen lately are kept; left out: no. */
+  readonly keepContexts?: boolean
+  /** Public keys (JWK), one of which must have signed a client's context; left out: it need not be signed. */
+  readonly contextKeys?: readonly JsonObject[]
 }
 
 /** The text of a flag: its definition and its configuration in one object, without what the edge does not need. */
@@ -51,11 +63,17 @@ export function segmentText({ condition, included, excluded }: Segment): string 
 }
 
 /** The text of a key. */
-export function keyText({ kind, hash }: KeyRecord): string {
-  return JSON.stringify({ kind, hash })
+export function keyText({ kind, hash, expiresAt }: KeyRecord): string {
+  return JSON.stringify({ kind, hash, expiresAt })
 }
 
 /** The text of an environment's settings. */
-export function settingsText({ refreshSeconds, signingSecret }: EnvironmentSettings): string {
-  return JSON.stringify({ refreshSeconds, signingSecret })
+export function settingsText(settings: EnvironmentSettings): string {
+  const { refreshSeconds, signingSecret, keepContexts = false, contextKeys = [] } = settings
+  return JSON.stringify({
+    refreshSeconds,
+    signingSecret,
+    ...(keepContexts ? { keepContexts } : {}),
+    ...(contextKeys.length > 0 ? { contextKeys } : {}),
+  })
 }

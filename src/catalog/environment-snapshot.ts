@@ -34,16 +34,21 @@ function parseText(text: string): unknown {
 function parseKey(id: string, text: string): KeyRecord | undefined {
   const value = parseText(text)
   if (!isJsonObject(value) || typeof value.hash !== 'string') return undefined
-  const { kind, hash } = value
-  return kind === 'server' || kind === 'client' ? { id, kind, hash } : undefined
+  const { kind, hash, expiresAt } = value
+  if (kind !== 'server' && kind !== 'client') return undefined
+  if (expiresAt === undefined) return { id, kind, hash }
+  return typeof expiresAt === 'number' ? { id, kind, hash, expiresAt } : undefined
 }
 
 function parseSettings(text: string | undefined): EnvironmentSettings | undefined {
   const value = text === undefined ? undefined : parseText(text)
   if (!isJsonObject(value)) return undefined
-  const { refreshSeconds, signingSecret } = value
+  const { refreshSeconds, signingSecret, keepContexts, contextKeys } = value
   if (typeof refreshSeconds !== 'number' || typeof signingSecret !== 'string') return undefined
-  return { refreshSeconds, signingSecret }
+  const settings = { refreshSeconds, signingSecret, ...(keepContexts === true ? { keepContexts } : {}) }
+  if (contextKeys === undefined) return settings
+  if (!Array.isArray(contextKeys) || !contextKeys.every(isJsonObject)) return undefined
+  return { ...settings, contextKeys }
 }
 
 function parseKeys(section: Section): Result<Map<string, KeyRecord>, string> {

@@ -1,267 +1,250 @@
-import { and, asc, eq, type SQL, sql } from 'drizzle-orm'
+import { asc, eq, type SQL, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
 import type { FlagConfiguration, FlagDefinition } from '../engine/flag.ts'
 import { parseFlagConfiguration, parseFlagDefinition } from '../engine/parse-flag.ts'
 import type { Problem } from '../engine/problem.ts'
-import { flagReferences } from '../engine/references.ts'
-import { err, type Result } from '../engine/result.ts'
+import { err, ok, type Result } from '../engine/result.ts'
+import type { Guard } from '../ledger/commit.ts'
 import {
-  type ChangeError,
-  commitChange,
+  areConfigurationsAt,
+  type Change,
   type EntityWrite,
   isAtRevision,
-  type Pointer,
-  type Versions,
+  nextRevision,
+  type RevisionWrite,
 } from './change.ts'
 import { flagText } from './entities.ts'
-import { type Author, listEnvironments } from './environments.ts'
+import { configurationInserts, flagEntity, initialConfiguration, isTooLarge } from './flag-entity.ts'
+import { loadConfigurations, loadFlag, type StoredConfiguration, type StoredFlag } from './flag-store.ts'
 import { MAX_FLAG_BYTES } from './limits.ts'
-import { createSeed, withSeeds } from './seeds.ts'
-import { flagConfigurations, flags } from './tables.ts'
+import type { FlagDraft, FlagNotes } from './operation.ts'
+import type { SaveError } from './save-error.ts'
+import { environments, flagConfigurations, flags } from './tables.ts'
+import { typeChange } from './type-change.ts'
 
-/** What people keep beside a flag's definition. */
-export type FlagNotes = {
-  readonly description: string
-  readonly tags: readonly string[]
-  readonly owner: string
-  readonly temporary: boolean
+/** What people change of a flag, as its revisions hold it. */
+export function toFlagDraft(flag: FlagDefinition & FlagNotes): FlagDraft {
+  const { type, variants, metadata, clientVisible, description, tags, owner, temporary } = flag
+  return { type, variants, metadata, clientVisible, description, tags, owner, temporary }
 }
 
-/** A flag as it is stored. */
-export type StoredFlag = FlagDefinition & FlagNotes & { readonly revision: number }
-
-/** A flag's configuration in one environment as it is stored. */
-export type StoredConfiguration = {
-  readonly flag: string
-  readonly environment: string
-  readonly configuration: FlagConfiguration
-  readonly revision: number
+/** What is searched when a flag is looked for. */
+export function searchText(key: string, { description, owner, tags }: FlagNotes): string {
+  return [key, description, owner, ...tags].join(' ').toLowerCase()
 }
 
-/** Why a draft of a flag, a configuration or a segment was not taken. */
-export type SaveError =
-  | ChangeError
-  | { readonly reason: 'not_found'; readonly what: string }
-  | { readonly reason: 'invalid'; readonly problems: readonly Problem[] }
-  | { readonly reason: 'too_large'; readonly limit: number }
-
-const flagColumns = {
-  key: flags.key,
-  type: flags.type,
-  variants: flags.variants,
-  metadata: flags.metadata,
-  clientVisible: flags.clientVisible,
-  description: flags.description,
-  tags: flags.tags,
-  owner: flags.owner,
-  temporary: flags.temporary,
-  revision: flags.revision,
+/** A flag as its revisions hold it. */
+export function revisionBody(flag: FlagDefinition & FlagNotes, archived: boolean): object {
+  return { ...toFlagDraft(flag), ...(archived ? { archived } : {}) }
 }
 
-/** All flags, by key. */
-export async function listFlags(database: D1Database): Promise<StoredFlag[]> {
-  return drizzle(database).select(flagColumns).from(flags).orderBy(asc(flags.key))
+const revisionOf = (key: string) => ({ kind: 'flag', environment: '', key }) as const
+
+function isFlagAt(key: string, revision: number): Guard {
+  return isAtRevision(sql`${flags}`, eq(flags.key, key), revision)
 }
 
-/** One flag; undefined when there is none of that key. */
-export async function loadFlag(database: D1Database, key: string): Promise<StoredFlag | undefined> {
-  return drizzle(database).select(flagColumns).from(flags).where(eq(flags.key, key)).get()
+/** A guard: there are these environments and no others, so that a new flag is in all of them. */
+function areEnvironments(keys: readonly string[]): Guard {
+  const listed = sql`SELECT json_group_array(key) FROM (SELECT key FROM ${environments} ORDER BY key)`
+  return { column: 'fresh', holds: sql`(${listed}) = ${JSON.stringify(keys)}` }
 }
 
-const configurationColumns = {
-  flag: flagConfigurations.flag,
-  environment: flagConfigurations.environment,
-  configuration: flagConfigurations.configuration,
-  revision: flagConfigurations.revision,
-}
-
-/** A flag's configuration in one environment; undefined when there is none. */
-export async function loadConfiguration(
-  database: D1Database,
-  flag: string,
-  environment: string,
-): Promise<StoredConfiguration | undefined> {
-  return drizzle(database)
-    .select(configurationColumns)
-    .from(flagConfigurations)
-    .where(and(eq(flagConfigurations.flag, flag), eq(flagConfigurations.environment, environment)))
-    .get()
-}
-
-function pointersOf(configuration: FlagConfiguration): Pointer[] {
-  const { flags: prerequisites, segments } = flagReferences(configuration, null)
-  return [
-    ...prerequisites.map((key) => ({ kind: 'flags', key }) as const),
-    ...segments.map((key) => ({ kind: 'segments', key }) as const),
-  ]
-}
-
-function flagEntity(
+function problemsIn(
+  configurations: readonly StoredConfiguration[],
   definition: FlagDefinition,
-  environment: string,
-  configuration: FlagConfiguration,
-): EntityWrite {
-  return {
+): readonly Problem[] {
+  return configurations.flatMap(({ environment, configuration }) => {
+    const parsed = parseFlagConfiguration(configuration, definition)
+    if (parsed.ok) return []
+    return parsed.error.map((problem) => ({ ...problem, path: `${environment}: ${problem.path}` }))
+  })
+}
+
+function flagValues(draft: FlagDraft, key: string, now: number) {
+  return { ...toFlagDraft({ key, ...draft }), search: searchText(key, draft), updatedAt: now }
+}
+
+async function planFlagCreation(
+  database: D1Database,
+  key: string,
+  draft: FlagDraft,
+  definition: FlagDefinition,
+  now: number,
+): Promise<Result<Change, SaveError>> {
+  const db = drizzle(database)
+  const all = await db.select({ key: environments.key }).from(environments).orderBy(asc(environments.key))
+  const configuration = initialConfiguration(definition)
+  const entities = all.map(({ key: environment }) => flagEntity(definition, environment, configuration))
+  if (isTooLarge(entities)) return err({ reason: 'too_large', limit: MAX_FLAG_BYTES })
+  const configured = all.map(({ key: environment }) => ({ flag: key, environment, configuration }))
+  return ok({
+    action: 'flag.create',
+    target: { kind: 'flag', key },
+    guards: [isFlagAt(key, 0), areEnvironments(all.map(({ key }) => key))],
+    writes: [
+      db.insert(flags).values({
+        key,
+        ...flagValues(draft, key, now),
+        revision: nextRevision(revisionOf(key)),
+        createdAt: now,
+      }),
+      ...configurationInserts(configured, now),
+    ],
+    entities,
+    revisions: [
+      { ...revisionOf(key), body: toFlagDraft({ key, ...draft }) },
+      ...configurationRevisions(configured),
+    ],
+  })
+}
+
+function configurationRevisions(
+  configured: readonly { flag: string; environment: string; configuration: FlagConfiguration | null }[],
+): RevisionWrite[] {
+  return configured.map(({ flag, environment, configuration }) => ({
+    kind: 'configuration',
     environment,
-    kind: 'flags',
-    key: definition.key,
-    text: flagText(definition, configuration),
-    pointsAt: pointersOf(configuration),
-  }
-}
-
-function isTooLarge(entities: readonly EntityWrite[]): boolean {
-  return entities.some(({ text }) => new TextEncoder().encode(text ?? '').length > MAX_FLAG_BYTES)
-}
-
-/** How a flag starts out in every environment: off, and the caller's default applies. */
-function initialConfiguration({ variants }: FlagDefinition): FlagConfiguration {
-  return {
-    enabled: false,
-    offVariant: null,
-    prerequisites: [],
-    targets: [],
-    rules: [],
-    fallthrough: { variant: variants[0]?.name ?? '' },
-  }
-}
-
-/** A guard: the flag is configured in so many environments, so that a change of all of them leaves none behind. */
-function isConfiguredIn(key: string, environments: number): SQL {
-  return sql`SELECT (SELECT count(*) FROM ${flagConfigurations} WHERE ${eq(flagConfigurations.flag, key)}) = ${environments}`
+    key: flag,
+    body: configuration,
+  }))
 }
 
 /**
  * Makes a flag (`revision` 0), switched off in every environment, or changes what it is in all of them at once.
- * @param revision the revision that the draft was made from
+ * Environments whose edge is not concerned (a new description, say) are not touched.
  */
-export async function saveFlag(
+export async function planFlagSave(
   database: D1Database,
   key: string,
-  draft: unknown,
-  notes: FlagNotes,
+  draft: FlagDraft,
   revision: number,
-  author: Author,
-): Promise<Result<Versions, SaveError>> {
-  const definition = parseFlagDefinition(key, draft)
-  if (!definition.ok) return err({ reason: 'invalid', problems: definition.error })
-  const { type, variants, metadata, clientVisible } = definition.value
-  const db = drizzle(database)
-  const stored = await db
-    .select(configurationColumns)
-    .from(flagConfigurations)
-    .where(eq(flagConfigurations.flag, key))
-  const configurations =
-    revision === 0
-      ? (await listEnvironments(database)).map(({ key: environment }) => ({
-          environment,
-          configuration: initialConfiguration(definition.value),
-          revision: 0,
-        }))
-      : stored
-  for (const { environment, configuration } of configurations) {
-    const parsed = parseFlagConfiguration(configuration, definition.value)
-    if (parsed.ok) continue
-    const problems = parsed.error.map((problem) => ({ ...problem, path: `${environment}: ${problem.path}` }))
-    return err({ reason: 'invalid', problems })
-  }
-  const entities = configurations.map(({ environment, configuration }) =>
-    flagEntity(definition.value, environment, configuration),
+  now: number,
+): Promise<Result<Change, SaveError>> {
+  const { description: _, tags: __, owner: ___, temporary: ____, ...defined } = draft
+  const parsed = parseFlagDefinition(key, defined)
+  if (!parsed.ok) return err({ reason: 'invalid', problems: parsed.error })
+  const definition = parsed.value
+  if (revision === 0) return planFlagCreation(database, key, draft, definition, now)
+  const before = await loadFlag(database, key)
+  if (!before) return err({ reason: 'stale' })
+  const configurations = await loadConfigurations(database, key)
+  const problems = [
+    ...typeChange(before, definition, configurations),
+    ...problemsIn(configurations, definition),
+  ]
+  if (problems.length > 0) return err({ reason: 'invalid', problems })
+  const concerned = configurations.filter(
+    ({ configuration }) =>
+      before.archivedAt === null && flagText(before, configuration) !== flagText(definition, configuration),
+  )
+  const entities = concerned.map(({ environment, configuration }) =>
+    flagEntity(definition, environment, configuration),
   )
   if (isTooLarge(entities)) return err({ reason: 'too_large', limit: MAX_FLAG_BYTES })
-  const values = { type, variants, metadata, clientVisible, ...notes, updatedAt: author.now }
-  return commitChange(database, {
-    ...author,
-    guards: [
-      isAtRevision(sql`${flags}`, eq(flags.key, key), revision),
-      isConfiguredIn(key, stored.length),
-      ...configurations.map((configuration) =>
-        isAtRevision(
-          sql`${flagConfigurations}`,
-          and(
-            eq(flagConfigurations.flag, key),
-            eq(flagConfigurations.environment, configuration.environment),
-          ),
-          configuration.revision,
-        ),
-      ),
-    ],
+  return ok({
+    action: 'flag.save',
+    target: { kind: 'flag', key },
+    guards: [isFlagAt(key, revision), areConfigurationsAt(key, configurations)],
     writes: [
-      db
-        .insert(flags)
-        .values({ key, ...values, revision: 1, createdAt: author.now })
-        .onConflictDoUpdate({ target: flags.key, set: { ...values, revision: sql`${flags.revision} + 1` } }),
-      ...(revision === 0
-        ? configurations.map(({ environment, configuration }) =>
-            db
-              .insert(flagConfigurations)
-              .values({ flag: key, environment, configuration, revision: 1, updatedAt: author.now }),
-          )
-        : []),
+      drizzle(database)
+        .update(flags)
+        .set({ ...flagValues(draft, key, now), revision: nextRevision(revisionOf(key)) })
+        .where(eq(flags.key, key)),
     ],
     entities,
+    revisions: [{ ...revisionOf(key), body: revisionBody({ key, ...draft }, before.archivedAt !== null) }],
   })
 }
 
-/** Changes what a flag is in one environment. */
-export async function saveConfiguration(
-  database: D1Database,
-  key: string,
-  environment: string,
-  draft: unknown,
-  revision: number,
-  author: Author,
-): Promise<Result<Versions, SaveError>> {
-  const flag = await loadFlag(database, key)
-  if (!flag) return err({ reason: 'not_found', what: `flag "${key}"` })
-  const current = await loadConfiguration(database, key, environment)
-  const parsed = parseFlagConfiguration(withSeeds(draft, current?.configuration, createSeed), flag)
-  if (!parsed.ok) return err({ reason: 'invalid', problems: parsed.error })
-  const configuration = parsed.value
-  const entity = flagEntity(flag, environment, configuration)
-  if (isTooLarge([entity])) return err({ reason: 'too_large', limit: MAX_FLAG_BYTES })
-  const db = drizzle(database)
-  const own = and(eq(flagConfigurations.flag, key), eq(flagConfigurations.environment, environment))
-  return commitChange(database, {
-    ...author,
-    guards: [
-      isAtRevision(sql`${flagConfigurations}`, own, revision),
-      // The entity holds the definition too, so that must not have moved meanwhile.
-      isAtRevision(sql`${flags}`, eq(flags.key, key), flag.revision),
-    ],
-    writes: [
-      db
-        .insert(flagConfigurations)
-        .values({ flag: key, environment, configuration, revision: 1, updatedAt: author.now })
-        .onConflictDoUpdate({
-          target: [flagConfigurations.environment, flagConfigurations.flag],
-          set: { configuration, revision: sql`${flagConfigurations.revision} + 1`, updatedAt: author.now },
-        }),
-    ],
-    entities: [entity],
-  })
+type Removal = { readonly flag: StoredFlag; readonly configurations: readonly StoredConfiguration[] }
+
+async function loadForRemoval(database: D1Database, key: string): Promise<Result<Removal, SaveError>> {
+  const [flag, configurations] = await Promise.all([
+    loadFlag(database, key),
+    loadConfigurations(database, key),
+  ])
+  return flag ? ok({ flag, configurations }) : err({ reason: 'not_found', what: `flag "${key}"` })
+}
+
+function tombstones({ flag, configurations }: Removal): EntityWrite[] {
+  if (flag.archivedAt !== null) return []
+  return configurations.map(({ environment }) => ({ environment, kind: 'flags', key: flag.key, text: null }))
 }
 
 /** Deletes a flag in every environment; refused while it is a prerequisite of another. */
-export async function deleteFlag(
+export async function planFlagDelete(
   database: D1Database,
   key: string,
   revision: number,
-  author: Author,
-): Promise<Result<Versions, SaveError>> {
+): Promise<Result<Change, SaveError>> {
+  const loaded = await loadForRemoval(database, key)
+  if (!loaded.ok) return loaded
   const db = drizzle(database)
-  const stored = await db
-    .select({ environment: flagConfigurations.environment })
-    .from(flagConfigurations)
-    .where(eq(flagConfigurations.flag, key))
-  if (!(await loadFlag(database, key))) return err({ reason: 'not_found', what: `flag "${key}"` })
-  return commitChange(database, {
-    ...author,
-    guards: [isAtRevision(sql`${flags}`, eq(flags.key, key), revision), isConfiguredIn(key, stored.length)],
+  const { configurations } = loaded.value
+  return ok({
+    action: 'flag.delete',
+    target: { kind: 'flag', key },
+    guards: [isFlagAt(key, revision), areConfigurationsAt(key, configurations)],
     writes: [
       db.delete(flagConfigurations).where(eq(flagConfigurations.flag, key)),
       db.delete(flags).where(eq(flags.key, key)),
     ],
-    entities: stored.map(({ environment }) => ({ environment, kind: 'flags', key, text: null })),
+    entities: tombstones(loaded.value),
+    revisions: [
+      { ...revisionOf(key), body: null },
+      ...configurationRevisions(
+        configurations.map(({ environment }) => ({ flag: key, environment, configuration: null })),
+      ),
+    ],
+  })
+}
+
+function archiving(key: string, archivedAt: number | null, now: number): SQL {
+  return sql`UPDATE ${flags} SET archived_at = ${archivedAt}, updated_at = ${now},
+    revision = ${nextRevision(revisionOf(key))} WHERE ${eq(flags.key, key)}`
+}
+
+/** Takes a flag from every edge, and keeps what it was. */
+export async function planFlagArchive(
+  database: D1Database,
+  key: string,
+  revision: number,
+  now: number,
+): Promise<Result<Change, SaveError>> {
+  const loaded = await loadForRemoval(database, key)
+  if (!loaded.ok) return loaded
+  const { flag, configurations } = loaded.value
+  if (flag.archivedAt !== null) return err({ reason: 'archived' })
+  return ok({
+    action: 'flag.archive',
+    target: { kind: 'flag', key },
+    guards: [isFlagAt(key, revision), areConfigurationsAt(key, configurations)],
+    writes: [archiving(key, now, now)],
+    entities: tombstones(loaded.value),
+    revisions: [{ ...revisionOf(key), body: revisionBody(flag, true) }],
+  })
+}
+
+/** Brings an archived flag back to every edge, as it was. */
+export async function planFlagUnarchive(
+  database: D1Database,
+  key: string,
+  revision: number,
+  now: number,
+): Promise<Result<Change, SaveError>> {
+  const loaded = await loadForRemoval(database, key)
+  if (!loaded.ok) return loaded
+  const { flag, configurations } = loaded.value
+  if (flag.archivedAt === null) return err({ reason: 'stale' })
+  return ok({
+    action: 'flag.unarchive',
+    target: { kind: 'flag', key },
+    guards: [isFlagAt(key, revision), areConfigurationsAt(key, configurations)],
+    writes: [archiving(key, null, now)],
+    entities: configurations.map(({ environment, configuration }) =>
+      flagEntity(flag, environment, configuration),
+    ),
+    revisions: [{ ...revisionOf(key), body: revisionBody(flag, false) }],
   })
 }

@@ -1,38 +1,40 @@
 // What isolates and their environment's hub say to each other. The hub itself is hub.ts.
 import type { Bindings } from '../bindings.ts'
 import type { Delta } from './environment-snapshot.ts'
+import type { Propagation } from './propagation.ts'
+import type { ServedReport } from './served-report.ts'
+
+export { MAX_REPORT_ENTRIES, type ReportEntry, type ServedReport } from './served-report.ts'
 
 /** What an isolate tells when it asks for news. */
 export type NewerRequest = {
   /** The version that it has; 0 when it has none. */
   readonly version: number
-  /** Evaluations that it has served since it last asked, at that version. */
-  readonly served: number
+  /** What it has answered. */
+  readonly report?: ServedReport
 }
 
 /** What the hub answers. */
 export type Newer = {
-  /** The version that the hub has; 0 when the environment does not exist. */
+  /** The version that the hub has; 0 when it has none. */
   readonly version: number
   /** How long the isolate may go before it asks again, in milliseconds. */
   readonly nextCheckMs: number
   /** What has changed; 'whole' when that is too much to send, null when nothing has. */
   readonly delta: Delta | 'whole' | null
+  /** The environment was deleted, as the database itself says: what the isolate holds of it is to be dropped. */
+  readonly gone?: true
 }
 
 /** What came of a publication. */
 export type Publication = {
+  /** 0 when there is no such environment (any more). */
   readonly version: number
-  /** Whether the hub serves the version, and KV has it or will have it within a second. */
+  /**
+   * Whether the hub serves the version, and KV has it or will have it within a second. Of an environment that was
+   * deleted: whether KV has let go of it.
+   */
   readonly published: boolean
-}
-
-/** Which versions the isolates have reported to have answered with since the last change. */
-export type Propagation = {
-  readonly version: number
-  /** When the hub learned of the version, in milliseconds since 1970. */
-  readonly changedAt: number
-  readonly served: readonly { readonly version: number; readonly evaluations: number }[]
 }
 
 /** The hub as others call it. */
@@ -43,8 +45,8 @@ export type Hub = {
   newer(request: NewerRequest): Promise<Newer>
   /** The whole snapshot's text; null when the environment does not exist. */
   whole(): Promise<string | null>
-  /** How far the newest version has come, by what isolates have reported. */
-  propagation(): Promise<Propagation>
+  /** How the newest change has spread, by what isolates have reported; null when the hub knows of none. */
+  propagation(): Promise<Propagation | null>
 }
 
 /** The hub of one environment. */

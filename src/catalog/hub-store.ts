@@ -1,4 +1,4 @@
-// The hub's own rows: one for each entity, newest version only, and a few numbers.
+// The hub's own rows: one for each entity, newest version only, a few numbers, and how the last changes have spread.
 import type { Section, SnapshotText } from '../engine/snapshot-text.ts'
 import { ENTITY_KINDS, type EntityKind, SETTINGS_KEY } from './entities.ts'
 import type { Delta } from './environment-snapshot.ts'
@@ -21,7 +21,8 @@ export class HubStore {
   constructor(storage: DurableObjectStorage) {
     this.sql = storage.sql
     // Tables are made with the first row, so that asking for environments that do not exist leaves nothing behind.
-    this.created = storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'marks'").toArray().length > 0
+    const tables = storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'marks'").toArray()
+    if (tables.length > 0) this.create()
   }
 
   /** A number of the hub's; 0 when it was never set. */
@@ -107,6 +108,28 @@ export class HubStore {
     return this.sql.exec(query).toArray().length > 0
   }
 
+  /** What was last kept of how changes have spread; null when nothing was. */
+  propagationText(): string | null {
+    if (!this.created) return null
+    const [row] = this.sql.exec<{ text: string }>('SELECT text FROM propagation').toArray()
+    return row?.text ?? null
+  }
+
+  keepPropagation(text: string): void {
+    this.create()
+    this.sql.exec(
+      'INSERT INTO propagation VALUES (1, ?) ON CONFLICT DO UPDATE SET text = excluded.text',
+      text,
+    )
+  }
+
+  /** Leaves nothing behind. */
+  clear(): void {
+    if (!this.created) return
+    for (const table of ['marks', 'entities', 'propagation']) this.sql.exec(`DROP TABLE IF EXISTS ${table}`)
+    this.created = false
+  }
+
   settingsText(): string | null {
     return this.text('settings', SETTINGS_KEY)
   }
@@ -119,6 +142,7 @@ export class HubStore {
     this.sql.exec(`CREATE TABLE IF NOT EXISTS entities (kind TEXT NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL,
       text TEXT, PRIMARY KEY (kind, key)) WITHOUT ROWID`)
     this.sql.exec('CREATE INDEX IF NOT EXISTS entities_by_version ON entities (version)')
+    this.sql.exec('CREATE TABLE IF NOT EXISTS propagation (id INTEGER PRIMARY KEY, text TEXT NOT NULL)')
     this.created = true
   }
 }

@@ -1,12 +1,13 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Bindings } from '../bindings.ts'
 import { isJsonObject } from '../engine/json.ts'
-import { parseFlag, parseSegment } from '../engine/parse-flag.ts'
 import { writeSnapshotText } from '../engine/snapshot-text.ts'
 import { nextCheckInterval } from './check-interval.ts'
-import type { Hub, Newer, NewerRequest, Propagation, Publication } from './hub-protocol.ts'
+import type { Hub, Newer, NewerRequest, Publication } from './hub-protocol.ts'
 import { latestKey, versionKey } from './hub-protocol.ts'
-import { type EntityRow, HubStore, isEntityKind } from './hub-store.ts'
+import { readNews } from './hub-source.ts'
+import { HubStore } from './hub-store.ts'
+import { type Propagation, PropagationMeter } from './propagation.ts'
 
 const PUT_INTERVAL_MS = 1_000
 const RETRY_MS = 2_000
@@ -14,26 +15,11 @@ const MAX_RETRY_MS = 60_000
 /** The longest that an isolate waits for its version to be put; then it gets the snapshot from the hub itself. */
 const PUT_VERSION_TIMEOUT_MS = 1_000
 const VERSION_KEY_TTL_SECONDS = 86_400
-const HISTORY_PAGE_ROWS = 500
+/** How often at most reports are written down: every row written costs. */
+const KEEP_INTERVAL_MS = 5_000
 
-type HistoryRow = { version: number; kind: string; key: string; body: string | null }
-
-/** Tells whether a row may reach the edge; one that cannot be read there stays behind, and the log says why. */
-function isGood({ kind, key, text, version }: EntityRow): boolean {
-  if (text === null || (kind !== 'flags' && kind !== 'segments')) return true
-  const value = parseText(text)
-  const parsed = kind === 'flags' ? parseFlag(key, value, null) : parseSegment(key, value)
-  if (!parsed.ok) console.error('entity not published', { kind, key, version, problems: parsed.error })
-  return parsed.ok
-}
-
-function parseText(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
+/** What the database says of the environment: nothing is ever taken away because of 'unknown'. */
+type Existence = 'exists' | 'deleted' | 'unknown'
 
 /**
  * Publishes one environment: reads what has changed from the database, serves it to isolates and puts it in KV.
@@ -42,31 +28,41 @@ function parseText(text: string): unknown {
 export class EnvironmentHub extends DurableObject<Bindings> implements Hub {
   private readonly store: HubStore
   private readonly environment: string
+  private meter: PropagationMeter
+  private keptAt = 0
+  private isKeeping = false
+  /** How many times the environment was found to be deleted: what began before must not bring it back. */
+  private deletions = 0
+  /** Whether the newest snapshot is being put in KV, or taken out of it. */
   private putting = false
   private failedPuts = 0
+  private versionPut: { readonly version: number; readonly done: Promise<void> } | null = null
+  private written: { readonly version: number; readonly text: string } | null = null
   private calls = 0
   private callsPerSecond = 0
   private windowStart = 0
   private checkMs = 0
-  private readonly served = new Map<number, number>()
 
   constructor(state: DurableObjectState, bindings: Bindings) {
     super(state, bindings)
     this.store = new HubStore(state.storage)
+    this.meter = new PropagationMeter(this.store.propagationText(), Date.now())
     this.environment = state.id.name ?? ''
   }
 
   async publish(): Promise<Publication> {
-    await this.advance()
+    if ((await this.advance()) === 'deleted') return { version: 0, published: await this.withdraw() }
     const version = this.store.mark('version')
     return { version, published: version > 0 && (await this.putLatest(version)) }
   }
 
-  async newer({ version, served }: NewerRequest): Promise<Newer> {
-    if (served > 0) this.served.set(version, (this.served.get(version) ?? 0) + served)
-    if (version > this.store.mark('version') || this.store.mark('version') === 0) await this.advance()
+  async newer({ version, report }: NewerRequest): Promise<Newer> {
+    this.count(version, report)
+    const isBehind = version > this.store.mark('version') || this.store.mark('version') === 0
+    const gone = isBehind && (await this.advance(version)) === 'deleted'
     const own = this.store.mark('version')
     const nextCheckMs = this.nextCheck(Date.now())
+    if (gone) return { version: 0, nextCheckMs, delta: null, gone }
     if (version >= own) return { version: own, nextCheckMs, delta: null }
     const delta = version === 0 ? 'whole' : this.store.deltaSince(version, own)
     if (delta === 'whole') await Promise.race([this.putVersion(own), scheduler.wait(PUT_VERSION_TIMEOUT_MS)])
@@ -79,9 +75,8 @@ export class EnvironmentHub extends DurableObject<Bindings> implements Hub {
     return version === 0 ? null : this.snapshotText(version)
   }
 
-  async propagation(): Promise<Propagation> {
-    const served = [...this.served].map(([version, evaluations]) => ({ version, evaluations }))
-    return { version: this.store.mark('version'), changedAt: this.store.mark('changed_at'), served }
+  async propagation(): Promise<Propagation | null> {
+    return this.meter.read(Date.now())
   }
 
   /** Puts what rode along with an earlier put, or tries again what failed. */
@@ -92,51 +87,82 @@ export class EnvironmentHub extends DurableObject<Bindings> implements Hub {
   /**
    * Reads the history since the hub's own version; calls may overlap, rows only ever replace older ones. An entity
    * whose new row is bad keeps its last good one, so that it cannot hold up a change of any other.
+   *
+   * An environment without a row was deleted if the history knows the version that is held of it, here or by an
+   * isolate. If it does not, this is not the database that the environment came from, and what is held stays.
    */
-  private async advance(): Promise<void> {
+  private async advance(held = 0): Promise<Existence> {
     const own = this.store.mark('version')
+    const { deletions } = this
     const database = this.env.DB.withSession('first-primary')
-    const environment = await database
-      .prepare('SELECT version FROM environments WHERE key = ?')
-      .bind(this.environment)
-      .first<{ version: number }>()
-    if (!environment || environment.version <= own) return
-    const rows = (await this.readHistory(database, own, environment.version)).filter(isGood)
-    this.ctx.storage.transactionSync(() => {
-      this.store.save(rows)
-      if (environment.version > this.store.mark('version')) {
-        this.store.setMark('version', environment.version)
-        this.store.setMark('changed_at', Date.now())
-        this.served.clear()
+    const { version, lastVersion, committedAt, rows } = await readNews(database, this.environment, own)
+    if (version === null) {
+      if (own !== this.store.mark('version')) return this.advance(held)
+      if (lastVersion !== null && lastVersion >= Math.max(own, held)) {
+        this.forget()
+        return 'deleted'
       }
+      if (own > 0) console.error('environment not in the database', { environment: this.environment, own })
+      return 'unknown'
+    }
+    if (version <= own) return 'exists'
+    if (deletions !== this.deletions) return this.advance(held)
+    const now = Date.now()
+    const isNewer = this.ctx.storage.transactionSync(() => {
+      this.store.save(rows)
+      if (version <= this.store.mark('version')) return false
+      this.store.setMark('version', version)
+      this.store.setMark('changed_at', now)
+      return true
     })
+    if (isNewer) {
+      this.written = null
+      this.meter.change(version, version === lastVersion ? committedAt : null, now)
+      this.keepPropagation(now)
+    }
+    return 'exists'
   }
 
-  /** The newest row of each entity in (from, to]. */
-  private async readHistory(
-    database: D1DatabaseSession,
-    from: number,
-    to: number,
-  ): Promise<readonly EntityRow[]> {
-    const newest = new Map<string, EntityRow>()
-    for (let offset = 0; ; offset += HISTORY_PAGE_ROWS) {
-      const { results } = await database
-        .prepare(
-          `SELECT kind, key, max(version) AS version, body FROM history
-            WHERE environment = ? AND version > ? AND version <= ?
-            GROUP BY kind, key ORDER BY kind, key LIMIT ? OFFSET ?`,
-        )
-        .bind(this.environment, from, to, HISTORY_PAGE_ROWS, offset)
-        .all<HistoryRow>()
-      for (const { kind, key, version, body } of results) {
-        if (isEntityKind(kind)) newest.set(`${kind} ${key}`, { kind, key, version, text: body })
-      }
-      if (results.length < HISTORY_PAGE_ROWS) return [...newest.values()]
+  /** Lets go of an environment that was deleted. */
+  private forget(): void {
+    this.deletions++
+    this.store.clear()
+    this.meter = new PropagationMeter(null, Date.now())
+    this.written = null
+  }
+
+  /** Counts what an isolate reports; what came of it is kept at once, or as soon as it may be again. */
+  private count(version: number, report: unknown): void {
+    const now = Date.now()
+    if (!this.meter.report(version, report, now) || !this.meter.isFollowing(now) || this.isKeeping) return
+    const due = this.keptAt + KEEP_INTERVAL_MS
+    if (due <= now) {
+      this.keepPropagation(now)
+      return
     }
+    this.isKeeping = true
+    // Keeps the hub awake for as long, which is short: without it, what comes last before a quiet time would be lost.
+    setTimeout(() => {
+      this.isKeeping = false
+      if (this.store.mark('version') > 0) this.keepPropagation(Date.now())
+    }, due - now)
+  }
+
+  private keepPropagation(now: number): void {
+    this.keptAt = now
+    this.store.keepPropagation(this.meter.toText())
   }
 
   private snapshotText(version: number): string {
-    return writeSnapshotText({ environment: this.environment, version, sections: this.store.sections() })
+    // Written once for all who ask at the same time: it may be large.
+    if (this.written?.version !== version) {
+      const sections = this.store.sections()
+      this.written = {
+        version,
+        text: writeSnapshotText({ environment: this.environment, version, sections }),
+      }
+    }
+    return this.written.text
   }
 
   /**
@@ -156,6 +182,7 @@ export class EnvironmentHub extends DurableObject<Bindings> implements Hub {
     }
     this.putting = true
     this.store.setMark('put_at', now)
+    const { deletions } = this
     try {
       await this.env.SNAPSHOTS.put(latestKey(this.environment), this.snapshotText(version), {
         metadata: { version },
@@ -168,34 +195,76 @@ export class EnvironmentHub extends DurableObject<Bindings> implements Hub {
     } finally {
       this.putting = false
     }
+    if (deletions !== this.deletions) return this.withdraw()
     this.failedPuts = 0
     this.store.setMark('put_version', version)
+    this.meter.published(version, Date.now())
+    this.keepPropagation(Date.now())
     await this.settle(version)
     return true
   }
 
-  /** Strikes out what the outbox says is due; what stays is only published once more by the tick. */
-  private async settle(version: number): Promise<void> {
+  /**
+   * Takes the snapshot of an environment that was deleted out of KV. Where that fails, or a put is under way, the
+   * outbox keeps it due.
+   */
+  private async withdraw(): Promise<boolean> {
+    if (this.putting) return false
+    this.putting = true
     try {
-      await this.env.DB.prepare(
-        "DELETE FROM outbox WHERE kind = 'publish' AND environment = ? AND version <= ?",
-      )
-        .bind(this.environment, version)
-        .run()
+      await this.env.SNAPSHOTS.delete(latestKey(this.environment))
+    } catch (error) {
+      console.error('snapshot not withdrawn', { environment: this.environment, error: String(error) })
+      return false
+    } finally {
+      this.putting = false
+    }
+    await this.settle()
+    return true
+  }
+
+  /**
+   * Strikes out what the outbox says is due: up to a version, or, without one, for an environment that was deleted
+   * and not made again. What stays is only published once more by the tick.
+   */
+  private async settle(version?: number): Promise<void> {
+    const due = "DELETE FROM outbox WHERE kind = 'publish' AND environment = ?1"
+    const statement =
+      version === undefined
+        ? this.env.DB.prepare(`${due} AND NOT EXISTS (SELECT 1 FROM environments WHERE key = ?1)`).bind(
+            this.environment,
+          )
+        : this.env.DB.prepare(`${due} AND version <= ?2`).bind(this.environment, version)
+    try {
+      await statement.run()
     } catch (error) {
       console.warn('outbox not settled', { environment: this.environment, version, error: String(error) })
     }
   }
 
-  /** Puts the snapshot under its version's own key for isolates that are too far behind for a delta. */
-  private async putVersion(version: number): Promise<void> {
-    if (this.store.mark('whole_version') >= version) return
+  /**
+   * Puts the snapshot under its version's own key for isolates that are too far behind for a delta: once for all
+   * that ask at the same time.
+   */
+  private putVersion(version: number): Promise<void> {
+    if (this.store.mark('whole_version') >= version) return Promise.resolve()
+    if (this.versionPut?.version !== version) {
+      const done = this.putVersionOnce(version).finally(() => {
+        if (this.versionPut?.version === version) this.versionPut = null
+      })
+      this.versionPut = { version, done }
+    }
+    return this.versionPut.done
+  }
+
+  private async putVersionOnce(version: number): Promise<void> {
     const key = versionKey(this.environment, version)
+    const { deletions } = this
     try {
       await this.env.SNAPSHOTS.put(key, this.snapshotText(version), {
         expirationTtl: VERSION_KEY_TTL_SECONDS,
       })
-      this.store.setMark('whole_version', version)
+      if (deletions === this.deletions) this.store.setMark('whole_version', version)
     } catch (error) {
       // Isolates that do not find it ask the hub itself.
       console.warn('snapshot of a version not put', { key, error: String(error) })

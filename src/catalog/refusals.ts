@@ -1,47 +1,43 @@
-import type { Refusal } from '../http/problem.ts'
-import type { ChangeError } from './change.ts'
-import type { SaveError } from './flags.ts'
+import type { Refusal, RefusalStatus } from '../http/problem.ts'
+import type { CommitError } from '../ledger/commit.ts'
+import type { SaveError } from './save-error.ts'
 
-function statusOf(reason: SaveError['reason']): Refusal['status'] {
-  switch (reason) {
-    case 'stale':
-      return 412
-    case 'exists':
-      return 409
-    case 'not_found':
-      return 404
-    case 'invalid':
-    case 'unknown_reference':
-    case 'reference_cycle':
-      return 422
-    case 'still_referenced':
-      return 409
-    case 'too_large':
-    case 'environment_too_large':
-      return 413
-  }
+const PLAIN: { readonly [reason in CommitError['reason']]: readonly [RefusalStatus, string] } = {
+  stale: [412, 'it has changed since, or exists already: read it again'],
+  exists: [409, 'it exists already'],
+  unknown_reference: [422, 'it names a segment or a prerequisite that does not exist in this environment'],
+  unknown_variant: [422, 'a prerequisite would name a variant that its flag does not have'],
+  reference_cycle: [422, 'its segments or prerequisites lead back to it'],
+  nested_too_deep: [422, 'segments and prerequisites would lead on through more than 10 others'],
+  still_referenced: [409, 'something else still names it'],
+  environment_too_large: [413, 'the environment would be larger than 20 MiB'],
+  not_pending: [409, 'it waits no longer'],
+  not_empty: [409, 'the deployment is not empty'],
+  repeated: [409, 'the same request is being answered already'],
 }
 
-const MESSAGES: { readonly [reason in ChangeError['reason']]: string } = {
-  stale: 'it has changed since, or exists already: read it again',
-  exists: 'it exists already',
-  unknown_reference: 'it names a segment or a prerequisite that does not exist in this environment',
-  reference_cycle: 'its segments or prerequisites lead back to it',
-  still_referenced: 'something else still names it',
-  environment_too_large: 'the environment would be larger than 20 MiB',
-}
-
-/** How a draft that was not taken is answered. */
+/** How a change that was not taken is answered. */
 export function toRefusal(error: SaveError): Refusal {
-  const status = statusOf(error.reason)
+  const { reason: code } = error
   switch (error.reason) {
     case 'not_found':
-      return { status, code: error.reason, message: `there is no ${error.what}` }
+      return { status: 404, code, message: `there is no ${error.what}` }
     case 'invalid':
-      return { status, code: error.reason, message: 'it is not valid', details: error.problems }
+      return { status: 422, code, message: 'it is not valid', details: error.problems }
     case 'too_large':
-      return { status, code: error.reason, message: `it is larger than ${error.limit} bytes` }
-    default:
-      return { status, code: error.reason, message: MESSAGES[error.reason] }
+      return { status: 413, code, message: `it is larger than ${error.limit} bytes` }
+    case 'archived':
+      return { status: 409, code, message: 'the flag is archived' }
+    case 'not_only_off':
+      return { status: 422, code, message: 'an emergency may switch the flag off and change nothing else' }
+    case 'moves_units': {
+      const percentage = (error.preview.moved.share * 100).toPrecision(3)
+      const message = `${percentage} % of the units would get another variant: say allowMoves if they may`
+      return { status: 409, code, message, details: error.preview }
+    }
+    default: {
+      const [status, message] = PLAIN[error.reason]
+      return { status, code, message }
+    }
   }
 }

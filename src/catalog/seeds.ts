@@ -49,6 +49,32 @@ export function withSeeds(draft: unknown, previous: unknown, createSeed: () => s
   }
 }
 
+function reseeded(serve: unknown, target: unknown): unknown {
+  const split = splitOf(serve)
+  const seed = seedOf(target)
+  return split && seed !== undefined ? { split: { ...split, seed } } : serve
+}
+
+/**
+ * A configuration that is to replace another: its splits get the seeds of those at the same places there, because
+ * where units fall is the environment's own.
+ */
+export function withSeedsOf(configuration: JsonObject, target: unknown): JsonObject {
+  const before = isJsonObject(target) ? target : {}
+  const { fallthrough, rules } = configuration
+  return {
+    ...configuration,
+    fallthrough: reseeded(fallthrough, before.fallthrough),
+    rules: Array.isArray(rules)
+      ? rules.map((rule: unknown) =>
+          isJsonObject(rule)
+            ? { ...rule, serve: reseeded(rule.serve, ruleOf(before, rule.id)?.serve) }
+            : rule,
+        )
+      : rules,
+  }
+}
+
 /** Makes a seed: 60 random bits in hex. */
 export function createSeed(): string {
   return randomHex(8).slice(0, SEED_DIGITS)

@@ -4,6 +4,9 @@ import type { Actor } from '../access/actor.ts'
 import type { Condition, FlagConfiguration, FlagMetadata, FlagType, Variant } from '../engine/flag.ts'
 import type { JsonObject } from '../engine/json.ts'
 import { MAX_ENVIRONMENT_BYTES } from './limits.ts'
+import type { Operation } from './operation.ts'
+import type { Preview } from './preview.ts'
+import type { Staleness } from './staleness.ts'
 
 /** Instants are milliseconds since 1970 everywhere. */
 export const environments = sqliteTable(
@@ -51,6 +54,8 @@ export const flags = sqliteTable('flags', {
   search: text('search').notNull().default(''),
   /** An archived flag is at no edge; its configurations are kept. */
   archivedAt: integer('archived_at'),
+  /** Why it should be cleaned up, as the sweep last found; null: it should not, or nobody knows. */
+  stale: text('stale', { mode: 'json' }).$type<Staleness | null>(),
   revision: integer('revision').notNull(),
   createdAt: integer('created_at').notNull(),
   updatedAt: integer('updated_at').notNull(),
@@ -68,7 +73,10 @@ export const flagConfigurations = sqliteTable(
     revision: integer('revision').notNull(),
     updatedAt: integer('updated_at').notNull(),
   },
-  (table) => [primaryKey({ columns: [table.environment, table.flag] })],
+  (table) => [
+    primaryKey({ columns: [table.environment, table.flag] }),
+    index('flag_configurations_by_flag').on(table.flag),
+  ],
 )
 
 export const segments = sqliteTable(
@@ -190,7 +198,7 @@ export const changeRequests = sqliteTable(
   {
     id: text('id').primaryKey(),
     /** What is to be done: see operation.ts. */
-    operation: text('operation', { mode: 'json' }).$type<JsonObject>().notNull(),
+    operation: text('operation', { mode: 'json' }).$type<Operation>().notNull(),
     environments: text('environments', { mode: 'json' }).$type<readonly string[]>().notNull(),
     state: text('state', {
       enum: ['awaiting_approval', 'scheduled', 'applied', 'rejected', 'cancelled', 'failed'],
@@ -199,7 +207,7 @@ export const changeRequests = sqliteTable(
     comment: text('comment').notNull(),
     /** When it is to be applied; null: as soon as it may be. */
     applyAt: integer('apply_at'),
-    preview: text('preview', { mode: 'json' }).$type<JsonObject | null>(),
+    preview: text('preview', { mode: 'json' }).$type<Preview | null>(),
     /** Who approved or rejected it, or took it back; null while nobody has. */
     decidedBy: text('decided_by', { mode: 'json' }).$type<Actor | null>(),
     decision: text('decision').notNull().default(''),

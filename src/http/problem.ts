@@ -13,19 +13,23 @@ export type ProblemBody = {
 }
 
 /** The statuses that a refusal can have. */
-export type RefusalStatus = 400 | 401 | 403 | 404 | 409 | 412 | 413 | 415 | 422 | 428 | 429 | 500
+export type RefusalStatus = 400 | 401 | 403 | 404 | 409 | 412 | 413 | 415 | 422 | 428 | 429 | 500 | 503
 
-/** A refusal, before it is an answer. */
-export type Refusal = {
-  readonly status: RefusalStatus
+/** A refusal, before it is an answer; `Status` says which ones it can be, as a route has to. */
+export type Refusal<Status extends RefusalStatus = RefusalStatus> = {
+  readonly status: Status
   readonly code: string
   readonly message: string
   readonly details?: unknown
 }
 
 /** Answers a refusal in the one shape that all management errors have. */
-export function refuse(c: Context, { status, code, message, details }: Refusal) {
-  const requestId = c.req.header('cf-ray') ?? crypto.randomUUID()
+export function refuse<Status extends RefusalStatus>(
+  c: Context,
+  { status, code, message, details }: Refusal<Status>,
+) {
+  const known: unknown = c.get('requestId')
+  const requestId = typeof known === 'string' ? known : (c.req.header('cf-ray') ?? crypto.randomUUID())
   const body: ProblemBody = {
     error: { code, message, requestId, ...(details === undefined ? {} : { details }) },
   }

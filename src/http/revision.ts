@@ -11,7 +11,7 @@ export function revisionOf(headers: {
 }
 
 /** The answer to a change that does not say. */
-export const REVISION_REQUIRED: Refusal = {
+export const REVISION_REQUIRED: Refusal<428> = {
   status: 428,
   code: 'revision_required',
   message:

@@ -8,9 +8,12 @@ import { env } from 'cloudflare:workers'
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Bindings } from '../../src/bindings.ts'
 import { type CheckLoad, nextCheckInterval } from '../../src/catalog/check-interval.ts'
-import { hubOf, latestKey, versionKey } from '../../src/catalog/hub-protocol.ts'
+import { type Hub, hubOf, latestKey, versionKey } from '../../src/catalog/hub-protocol.ts'
 import { readSnapshotText } from '../../src/engine/snapshot-text.ts'
 import worker from '../../src/index.ts'
+import { changed } from '../support/catalog.ts'
+import { emptyDatabase } from '../support/database.ts'
+import { REMADE_SETTINGS, remakeEnvironment, removeEnvironment } from '../support/environments.ts'
 import {
   api,
   configure,
@@ -18,6 +21,7 @@ import {
   createFlag,
   createKey,
   createSegment,
+  from,
   HUB_DOWN,
   makeRequest,
   moveClock,
@@ -56,20 +60,16 @@ beforeAll(() => {
 
 /** An environment at version 2 with the flag `a`, switched on; of it KV has version 1. */
 beforeEach(async () => {
-  await env.DB.batch(
-    ['environments', 'flags', 'flag_configurations', 'history', 'outbox', 'entity_references'].map((table) =>
-      env.DB.prepare(`DELETE FROM ${table}`),
-    ),
-  )
+  await emptyDatabase()
   await createFlag('a')
   environment = await createEnvironment()
   await configure(environment, 'a')
-  revision = 1
+  revision = 2
 })
 
 /** The next version of the environment. */
 async function change(): Promise<void> {
-  await configure(environment, 'a', { fallthrough: { variant: revision % 2 ? 'off' : 'on' } }, revision)
+  await configure(environment, 'a', { fallthrough: { variant: revision % 2 ? 'on' : 'off' } }, revision)
   revision++
 }
 
@@ -118,6 +118,24 @@ function watchPuts(before: () => Promise<void> = async () => {}) {
     await env.SNAPSHOTS.put(key, text, options)
   }
   return { puts, bindings: withKv(env, { put }) }
+}
+
+/** Lets the hub's next reading of the database have its answer at once, and come to its end when it is opened. */
+async function slowReading() {
+  const reading = Promise.withResolvers<void>()
+  const opened = Promise.withResolvers<void>()
+  const withSession = () => {
+    const session = env.DB.withSession('first-primary')
+    const batch = async (statements: D1PreparedStatement[]) => {
+      const answered = await session.batch(statements)
+      reading.resolve()
+      await opened.promise
+      return answered
+    }
+    return override(session, { batch })
+  }
+  await rebind(withDatabase(env, { withSession }))
+  return { reading: reading.promise, open: () => opened.resolve() }
 }
 
 describe('publishing', () => {
@@ -189,8 +207,8 @@ describe('publishing', () => {
     moveClock(1_000)
     await rebind(withKv(env, { put: unreachable }))
     const { body } = await putConfiguration(environment, 'a', {}, revision)
-    expect(body).toEqual({ [environment]: { version: 3, published: false } })
-    expect(await hub().newer({ version: 2, served: 0 })).toMatchObject({ version: 3, delta: { to: 3 } })
+    expect(body).toEqual(changed(3, environment, 3, false))
+    expect(await hub().newer({ version: 2 })).toMatchObject({ version: 3, delta: { to: 3 } })
     expect([await inKv(), await outboxOf()]).toEqual([{ metadata: { version: 1 }, version: 1 }, [2, 3]])
     const delays: number[] = []
     for (let i = 0; i < 7; i++) {
@@ -210,7 +228,7 @@ describe('publishing', () => {
     ])
     await rebind(withKv(env, { put: unreachable }))
     moveClock(1_000)
-    await configure(environment, 'a', {}, 2)
+    await configure(environment, 'a', {}, 3)
     expect(Number(await alarmAt()) - Date.now()).toBe(2_000)
   })
 
@@ -224,9 +242,9 @@ describe('publishing', () => {
     const slow = change()
     await vi.waitFor(() => expect(puts).toEqual([3]))
     moveClock(10_000)
-    expect((await putConfiguration(environment, 'a', { fallthrough: { variant: 'on' } }, 2)).body).toEqual({
-      [environment]: { version: 4, published: true },
-    })
+    expect((await putConfiguration(environment, 'a', { fallthrough: { variant: 'on' } }, 3)).body).toEqual(
+      changed(4, environment, 4),
+    )
     expect(await runAlarm()).toBe(true)
     expect(puts).toEqual([3])
     open = true
@@ -251,7 +269,7 @@ describe('publishing', () => {
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200))
     moveClock(1_000)
     await runAlarm()
-    expect(await hub().newer({ version: 14, served: 0 })).toMatchObject({ version: 14, delta: null })
+    expect(await hub().newer({ version: 14 })).toMatchObject({ version: 14, delta: null })
     expect([await inKv(), await outboxOf()]).toEqual([{ metadata: { version: 14 }, version: 14 }, []])
     expect(puts).toEqual([...new Set(puts)].sort((a, b) => a - b))
   })
@@ -262,11 +280,11 @@ describe('the tick', () => {
   async function commitOnly(of: string): Promise<void> {
     const request = makeRequest(`/api/v1/flags/a/environments/${of}`, {
       method: 'PUT',
-      headers: { authorization: 'Bearer test-admin', 'if-match': '1' },
+      headers: { authorization: 'Bearer test-admin', 'if-match': '2' },
       json: { enabled: true, fallthrough: { variant: 'off' } },
     })
     const { response } = await serve(request, withHub(env, HUB_DOWN))
-    expect((await read(response)).body).toEqual({ [of]: { version: 3, published: false } })
+    expect((await read(response)).body).toEqual(changed(3, of, 3, false))
   }
 
   async function tick(bindings: Bindings = env): Promise<void> {
@@ -275,11 +293,11 @@ describe('the tick', () => {
 
   it('publishes what was committed and never published', async () => {
     await commitOnly(environment)
-    expect(await hub().newer({ version: 2, served: 0 })).toMatchObject({ version: 2, delta: null })
+    expect(await hub().newer({ version: 2 })).toMatchObject({ version: 2, delta: null })
     moveClock(1_000)
     await tick()
     expect([await inKv(), await outboxOf()]).toEqual([{ metadata: { version: 3 }, version: 3 }, []])
-    expect(await hub().newer({ version: 2, served: 0 })).toMatchObject({
+    expect(await hub().newer({ version: 2 })).toMatchObject({
       version: 3,
       delta: {
         from: 2,
@@ -318,8 +336,8 @@ describe('the tick', () => {
 describe('what is newer', () => {
   it('is nothing for an isolate that has all', async () => {
     const nothing = { version: 2, nextCheckMs: 5_000, delta: null }
-    expect(await hub().newer({ version: 2, served: 0 })).toEqual(nothing)
-    expect(await hub().newer({ version: 9, served: 0 })).toEqual(nothing)
+    expect(await hub().newer({ version: 2 })).toEqual(nothing)
+    expect(await hub().newer({ version: 9 })).toEqual(nothing)
   })
 
   it('is each thing that has changed, once, as it is now, in the order of the changes', async () => {
@@ -334,12 +352,12 @@ describe('what is newer', () => {
     }
     const key = { kind: 'keys', key: id, text: expect.stringContaining('"server"') }
     const flag = { kind: 'flags', key: 'a', text: textOf('on') }
-    expect(await hub().newer({ version: 2, served: 0 })).toEqual({
+    expect(await hub().newer({ version: 2 })).toEqual({
       version: 6,
       nextCheckMs: 5_000,
       delta: { from: 2, to: 6, changes: [segment, key, flag] },
     })
-    expect((await hub().newer({ version: 4, served: 0 })).delta).toEqual({
+    expect((await hub().newer({ version: 4 })).delta).toEqual({
       from: 4,
       to: 6,
       changes: [key, flag],
@@ -350,7 +368,7 @@ describe('what is newer', () => {
     const { id } = await createKey(environment)
     await api('DELETE', '/flags/a', undefined, { 'if-match': '1' })
     await api('DELETE', `/environments/${environment}/keys/${id}`)
-    expect((await hub().newer({ version: 2, served: 0 })).delta).toEqual({
+    expect((await hub().newer({ version: 2 })).delta).toEqual({
       from: 2,
       to: 5,
       changes: [
@@ -361,7 +379,7 @@ describe('what is newer', () => {
   })
 
   it('is the whole for an isolate that has nothing, under a key of that version which expires after a day', async () => {
-    expect(await hub().newer({ version: 0, served: 0 })).toEqual({
+    expect(await hub().newer({ version: 0 })).toEqual({
       version: 2,
       nextCheckMs: 5_000,
       delta: 'whole',
@@ -380,11 +398,11 @@ describe('what is newer', () => {
     })
     await putFlag('long', long('x'))
     await putFlag('longer', long('y'))
-    expect((await hub().newer({ version: 2, served: 0 })).delta).toMatchObject({ from: 2, to: 4 })
+    expect((await hub().newer({ version: 2 })).delta).toMatchObject({ from: 2, to: 4 })
     await change()
-    expect((await hub().newer({ version: 2, served: 0 })).delta).toBe('whole')
+    expect((await hub().newer({ version: 2 })).delta).toBe('whole')
     expect(await inKv(versionKey(environment, 5))).toMatchObject({ version: 5 })
-    expect((await hub().newer({ version: 3, served: 0 })).delta).toMatchObject({ from: 3, to: 5 })
+    expect((await hub().newer({ version: 3 })).delta).toMatchObject({ from: 3, to: 5 })
   })
 
   it.each([
@@ -393,7 +411,7 @@ describe('what is newer', () => {
   ])('is told although KV %s the whole', async (_, put) => {
     await rebind(withKv(env, { put }))
     const started = performance.now()
-    expect(await hub().newer({ version: 0, served: 0 })).toEqual({
+    expect(await hub().newer({ version: 0 })).toEqual({
       version: 2,
       nextCheckMs: 5_000,
       delta: 'whole',
@@ -422,8 +440,8 @@ describe('an environment that does not exist', () => {
   it('has nothing, and asking for it leaves nothing behind', async () => {
     environment = uniqueName('nowhere')
     expect([
-      await hub().newer({ version: 0, served: 7 }),
-      await hub().newer({ version: 3, served: 0 }),
+      await hub().newer({ version: 0 }),
+      await hub().newer({ version: 3 }),
       await hub().whole(),
       await hub().publish(),
     ]).toEqual([
@@ -446,50 +464,30 @@ describe('an environment that does not exist', () => {
   it('is found as soon as it does', async () => {
     const name = uniqueName('soon')
     expect(await hubOf(env, name).whole()).toBeNull()
-    await api('PUT', `/environments/${name}`, { name })
-    expect(await hubOf(env, name).newer({ version: 0, served: 0 })).toMatchObject({ version: 1 })
+    await api('PUT', `/environments/${name}`, { name }, from(0))
+    expect(await hubOf(env, name).newer({ version: 0 })).toMatchObject({ version: 1 })
   })
 })
 
 describe('a hub', () => {
   it('that was evicted goes on where it was', async () => {
     await change()
-    const before = await hub().newer({ version: 1, served: 0 })
+    const before = await hub().newer({ version: 1 })
     await evictDurableObject(stub())
-    expect(await hub().newer({ version: 1, served: 0 })).toEqual(before)
+    expect(await hub().newer({ version: 1 })).toEqual(before)
   })
 
   it('keeps what is newer when a slow reading of the database comes to its end', async () => {
-    let reading = false
-    let open = false
-    const all = async (statement: D1PreparedStatement) => {
-      const rows = await statement.all()
-      reading = true
-      while (!open) await scheduler.wait(5)
-      return rows
-    }
-    const withSession = () => {
-      const session = env.DB.withSession('first-primary')
-      const prepare = (query: string) => {
-        if (!query.includes('FROM history')) return session.prepare(query)
-        const bind = (...values: unknown[]) => {
-          const bound = session.prepare(query).bind(...values)
-          return override(bound, { all: () => all(bound) })
-        }
-        return override(session.prepare(query), { bind })
-      }
-      return override(session, { prepare })
-    }
-    await rebind(withDatabase(env, { withSession }))
+    const { reading, open } = await slowReading()
     const slow = change()
-    await vi.waitFor(() => expect(reading).toBe(true))
+    await reading
     await rebind(env)
-    await configure(environment, 'a', { fallthrough: { variant: 'on' }, offVariant: 'off' }, 2)
-    const newest = await hub().newer({ version: 2, served: 0 })
+    await configure(environment, 'a', { fallthrough: { variant: 'on' }, offVariant: 'off' }, 3)
+    const newest = await hub().newer({ version: 2 })
     expect(newest).toMatchObject({ version: 4, delta: { changes: [{ key: 'a' }] } })
-    open = true
+    open()
     await slow
-    expect(await hub().newer({ version: 2, served: 0 })).toEqual(newest)
+    expect(await hub().newer({ version: 2 })).toEqual(newest)
   })
 
   it('answers isolates while the database cannot be read, and publishes what was written when it can', async () => {
@@ -497,9 +495,9 @@ describe('a hub', () => {
       throw new Error('the database is down')
     }
     await rebind(withDatabase(env, { withSession: down }))
-    const { body } = await putConfiguration(environment, 'a', { fallthrough: { variant: 'off' } }, 1)
-    expect(body).toEqual({ [environment]: { version: 3, published: false } })
-    expect(await hub().newer({ version: 1, served: 0 })).toMatchObject({ version: 2, delta: { to: 2 } })
+    const { body } = await putConfiguration(environment, 'a', { fallthrough: { variant: 'off' } }, 2)
+    expect(body).toEqual(changed(3, environment, 3, false))
+    expect(await hub().newer({ version: 1 })).toMatchObject({ version: 2, delta: { to: 2 } })
     await rebind(env)
     moveClock(1_000)
     expect(await hub().publish()).toEqual({ version: 3, published: true })
@@ -510,7 +508,7 @@ describe('a hub', () => {
     await change()
     moveClock(1_000)
     await runAlarm()
-    const before = [await hub().whole(), await hub().newer({ version: 1, served: 0 })]
+    const before = [await hub().whole(), await hub().newer({ version: 1 })]
     await runInDurableObject(stub(), async (_, { storage }) => {
       await storage.deleteAlarm()
       await storage.deleteAll()
@@ -518,12 +516,12 @@ describe('a hub', () => {
     await evictDurableObject(stub())
     const { puts, bindings } = watchPuts()
     await rebind(bindings)
-    expect(await hub().newer({ version: 3, served: 0 })).toEqual({
+    expect(await hub().newer({ version: 3 })).toEqual({
       version: 3,
       nextCheckMs: 5_000,
       delta: null,
     })
-    expect([await hub().whole(), await hub().newer({ version: 1, served: 0 })]).toEqual(before)
+    expect([await hub().whole(), await hub().newer({ version: 1 })]).toEqual(before)
     expect([await hub().publish(), puts, await inKv()]).toEqual([
       { version: 3, published: true },
       [3],
@@ -558,8 +556,8 @@ describe('a hub', () => {
       await env.DB.batch(bad)
       moveClock(1_000)
       const answer = await putConfiguration(environment, 'a', { fallthrough: { variant: 'off' } }, revision)
-      expect(answer.body).toEqual({ [environment]: { version: 5, published: true } })
-      expect(await hub().newer({ version: 3, served: 0 })).toEqual({
+      expect(answer.body).toEqual(changed(3, environment, 5))
+      expect(await hub().newer({ version: 3 })).toEqual({
         version: 5,
         nextCheckMs: 5_000,
         delta: { from: 3, to: 5, changes: [{ kind: 'flags', key: 'a', text: textOf('off') }] },
@@ -574,7 +572,7 @@ describe('a hub', () => {
 })
 
 describe('how soon an isolate asks again', () => {
-  const nextCheck = async () => (await hub().newer({ version: 2, served: 0 })).nextCheckMs
+  const nextCheck = async () => (await hub().newer({ version: 2 })).nextCheckMs
 
   it.each([
     ['as the environment says', {}, 30_000],
@@ -587,7 +585,7 @@ describe('how soon an isolate asks again', () => {
     expect(await nextCheck()).toBe(5_000)
     moveClock(1)
     expect(await nextCheck()).toBe(later)
-    await configure(environment, 'a', {}, 1)
+    await configure(environment, 'a', {}, 2)
     expect(await nextCheck()).toBe(5_000)
   })
 
@@ -656,25 +654,389 @@ describe('how soon an isolate asks again', () => {
   })
 })
 
-describe('propagation', () => {
-  it('is how much isolates have reported of each version since the last change', async () => {
-    const changedAt = Date.now()
+const remove = () => removeEnvironment(environment)
+const makeAgain = () => remakeEnvironment(environment)
+
+const leftInHub = () =>
+  runInDurableObject(stub(), (_, { storage }) =>
+    storage.sql
+      .exec<{ name: string }>("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'")
+      .toArray()
+      .map(({ name }) => name),
+  )
+
+describe('an environment that was deleted', () => {
+  const GONE = { version: 0, nextCheckMs: 30_000, delta: null, gone: true }
+
+  beforeEach(async () => {
     moveClock(1_000)
-    await hub().newer({ version: 1, served: 10 })
-    await hub().newer({ version: 2, served: 5 })
-    await hub().newer({ version: 2, served: 0 })
-    await hub().newer({ version: 1, served: 1 })
-    expect(await hub().propagation()).toEqual({
-      version: 2,
-      changedAt,
-      served: [
-        { version: 1, evaluations: 11 },
-        { version: 2, evaluations: 5 },
-      ],
+    await runAlarm()
+    expect(await inKv()).toMatchObject({ version: 2 })
+  })
+
+  it('is taken out of KV, and isolates are told that it is gone', async () => {
+    await remove()
+    expect(await hub().newer({ version: 2 })).toMatchObject({ version: 2, delta: null })
+    expect(await hub().publish()).toEqual({ version: 0, published: true })
+    expect([await inKv(), await leftInHub(), await outboxOf()]).toEqual([
+      { metadata: null, version: undefined },
+      [],
+      [],
+    ])
+    expect([
+      await hub().newer({ version: 2 }),
+      await hub().newer({ version: 1 }),
+      await hub().whole(),
+      await hub().propagation(),
+    ]).toEqual([GONE, GONE, null, null])
+    await evictDurableObject(stub())
+    expect(await hub().newer({ version: 2 })).toEqual(GONE)
+    expect(await hub().publish()).toEqual({ version: 0, published: true })
+    expect(await leftInHub()).toEqual([])
+  })
+
+  it('is published as deleted by the tick, also by a hub that has lost everything', async () => {
+    await remove()
+    await runInDurableObject(stub(), (_, { storage }) => storage.deleteAll())
+    await evictDurableObject(stub())
+    await worker.scheduled(createScheduledController(), env)
+    expect([await inKv(), await outboxOf()]).toEqual([{ metadata: null, version: undefined }, []])
+  })
+
+  it('stays due while KV refuses', async () => {
+    await remove()
+    await rebind(withKv(env, { delete: unreachable }))
+    expect(await hub().publish()).toEqual({ version: 0, published: false })
+    expect([await inKv(), await outboxOf(), await hub().newer({ version: 2 })]).toEqual([
+      { metadata: { version: 2 }, version: 2 },
+      [3],
+      GONE,
+    ])
+    await rebind(env)
+    await worker.scheduled(createScheduledController(), env)
+    expect([await inKv(), await outboxOf()]).toEqual([{ metadata: null, version: undefined }, []])
+  })
+
+  it('does not come back by a put that takes long', async () => {
+    const opened = Promise.withResolvers<void>()
+    const { puts, bindings } = watchPuts(() => opened.promise)
+    await rebind(bindings)
+    moveClock(1_000)
+    const slow = change()
+    await vi.waitFor(() => expect(puts).toEqual([3]))
+    await remove()
+    expect(await hub().publish()).toEqual({ version: 0, published: false })
+    opened.resolve()
+    await slow
+    expect([await inKv(), await leftInHub(), await outboxOf()]).toEqual([
+      { metadata: null, version: undefined },
+      [],
+      [],
+    ])
+  })
+
+  it.each([
+    ['changes', 2],
+    ['everything, by a hub that had lost it', 0],
+  ])('does not come back by a slow reading of %s', async (_, known) => {
+    if (known === 0) {
+      await runInDurableObject(stub(), (_, { storage }) => storage.deleteAll())
+      await evictDurableObject(stub())
+    }
+    const { reading, open } = await slowReading()
+    const slow = change()
+    await reading
+    await rebind(env)
+    await remove()
+    expect(await hub().publish()).toEqual({ version: 0, published: true })
+    open()
+    await slow
+    expect([await hub().newer({ version: 3 }), await leftInHub(), await inKv()]).toEqual([
+      GONE,
+      [],
+      { metadata: null, version: undefined },
+    ])
+  })
+
+  it('and made again goes on above the versions that it had, without what it held', async () => {
+    await remove()
+    await hub().publish()
+    await makeAgain()
+    moveClock(1_000)
+    expect(await hub().publish()).toEqual({ version: 4, published: true })
+    const settings = {
+      kind: 'settings',
+      key: 'environment',
+      text: REMADE_SETTINGS,
+    }
+    const gone = { kind: 'flags', key: 'a', text: null }
+    expect(await hub().newer({ version: 2 })).toEqual({
+      version: 4,
+      nextCheckMs: 5_000,
+      delta: { from: 2, to: 4, changes: [gone, settings] },
     })
+    const read = readSnapshotText((await env.SNAPSHOTS.get(latestKey(environment))) ?? '')
+    expect(read.ok && [read.value.version, read.value.sections.flags?.size]).toEqual([4, 0])
+  })
+
+  it('and made again before the hub has heard of it is changed like any other', async () => {
+    await remove()
+    await makeAgain()
+    moveClock(1_000)
+    expect(await hub().publish()).toEqual({ version: 4, published: true })
+    expect(await hub().newer({ version: 2 })).toMatchObject({
+      version: 4,
+      delta: { changes: [{ kind: 'flags', key: 'a', text: null }, { kind: 'settings' }] },
+    })
+  })
+
+  it('and made again while a put took long ends in KV as it is now', async () => {
+    const opened = Promise.withResolvers<void>()
+    const { puts, bindings } = watchPuts(() => (puts.length === 1 ? opened.promise : Promise.resolve()))
+    await rebind(bindings)
+    moveClock(1_000)
+    const slow = change()
+    await vi.waitFor(() => expect(puts).toEqual([3]))
+    await remove()
+    await hub().publish()
+    await makeAgain()
+    expect(await hub().publish()).toEqual({ version: 5, published: true })
+    opened.resolve()
+    await slow
+    moveClock(1_000)
+    expect(await runAlarm()).toBe(true)
+    expect([await inKv(), puts]).toEqual([{ metadata: { version: 5 }, version: 5 }, [3, 5]])
+  })
+
+  it('and made again while it is taken out of KV is published by the next tick', async () => {
+    await remove()
+    const deleteSlowly = async (key: string) => {
+      await makeAgain()
+      await env.SNAPSHOTS.delete(key)
+    }
+    await rebind(withKv(env, { delete: deleteSlowly }))
+    expect(await hub().publish()).toEqual({ version: 0, published: true })
+    expect(await outboxOf()).toEqual([3, 4])
+    await rebind(env)
+    await worker.scheduled(createScheduledController(), env)
+    expect([await inKv(), await outboxOf()]).toEqual([{ metadata: { version: 4 }, version: 4 }, []])
+  })
+
+  it('and made again is not forgotten by a slow reading from before', async () => {
+    await remove()
+    const { reading, open } = await slowReading()
+    const slow = hub().publish()
+    await reading
+    await rebind(env)
+    await makeAgain()
+    moveClock(1_000)
+    expect(await hub().publish()).toEqual({ version: 4, published: true })
+    open()
+    expect(await slow).toEqual({ version: 4, published: true })
+    expect([await hub().newer({ version: 4 }), await inKv()]).toEqual([
+      { version: 4, nextCheckMs: 5_000, delta: null },
+      { metadata: { version: 4 }, version: 4 },
+    ])
+  })
+
+  it.each([
+    ['that has never heard of it', 'DELETE FROM history'],
+    ['that is behind what is held of it', 'DELETE FROM history WHERE version > 1'],
+  ])('is not believed to be by a database %s', async (_, statement) => {
+    await env.DB.batch([env.DB.prepare(statement), env.DB.prepare('DELETE FROM environments')])
+    const before = await hub().whole()
+    expect(await hub().publish()).toEqual({ version: 2, published: true })
+    expect(await hub().newer({ version: 2 })).toMatchObject({ version: 2, delta: null })
+    expect((await hub().newer({ version: 3 })).gone).toBeUndefined()
+    expect([await hub().whole(), await inKv()]).toEqual([before, { metadata: { version: 2 }, version: 2 }])
+    await runInDurableObject(stub(), (_, { storage }) => storage.deleteAll())
+    await evictDurableObject(stub())
+    expect((await hub().newer({ version: 2 })).gone).toBeUndefined()
+  })
+
+  it('is not said to be while the database cannot be read', async () => {
+    const down = () => {
+      throw new Error('the database is down')
+    }
+    await remove()
+    await rebind(withDatabase(env, { withSession: down }))
+    const asked = runInDurableObject(stub(), (instance) => {
+      const newer: Hub['newer'] = Reflect.get(instance, 'newer').bind(instance)
+      return newer({ version: 3 }).catch(String)
+    })
+    expect(await asked).toBe('Error: the database is down')
+    expect(await hub().newer({ version: 2 })).toMatchObject({ version: 2, delta: null })
+  })
+})
+
+describe('many isolates at once', () => {
+  it('that are too far behind share one put of the whole', async () => {
+    let puts = 0
+    const opened = Promise.withResolvers<void>()
+    const put = async (...values: Parameters<KVNamespace['put']>) => {
+      puts++
+      await opened.promise
+      await env.SNAPSHOTS.put(...values)
+    }
+    await rebind(withKv(env, { put }))
+    const asked = Promise.all(Array.from({ length: 20 }, () => hub().newer({ version: 0 })))
+    await vi.waitFor(() => expect(puts).toBe(1))
+    opened.resolve()
+    expect(await asked).toHaveLength(20)
+    await hub().newer({ version: 0 })
+    expect([puts, (await inKv(versionKey(environment, 2))).version]).toEqual([1, 2])
     await change()
-    expect(await hub().propagation()).toEqual({ version: 3, changedAt: changedAt + 1_000, served: [] })
-    await hub().newer({ version: 2, served: 3 })
-    expect((await hub().propagation()).served).toEqual([{ version: 2, evaluations: 3 }])
+    await hub().newer({ version: 0 })
+    expect([puts, (await inKv(versionKey(environment, 3))).version]).toEqual([2, 3])
+  })
+})
+
+describe('propagation', () => {
+  type Span = readonly [
+    sequence: number,
+    version: number,
+    evaluations: number,
+    endedMsAgo: number,
+    lastedMs: number,
+  ]
+
+  const report = (isolate: string, version: number, spans: readonly Span[] = []) =>
+    hub().newer({
+      version,
+      report: {
+        isolate,
+        entries: spans.map(([sequence, version, evaluations, endedMsAgo, lastedMs]) => {
+          return { sequence, version, evaluations, endedMsAgo, lastedMs }
+        }),
+        withheldMs: 0,
+      },
+    })
+
+  const shares = async () =>
+    (await hub().propagation())?.timeline.map(({ share, unreportedShare }) => [share, unreportedShare])
+
+  const keptText = () =>
+    runInDurableObject(stub(), (_, { storage }) =>
+      storage.sql
+        .exec<{ text: string }>('SELECT text FROM propagation')
+        .toArray()
+        .map(({ text }) => text),
+    )
+
+  /** Version 3, six seconds ago; one isolate had it after a second, the other has said nothing since. */
+  async function spreadHalf(): Promise<void> {
+    const steps: [isolate: string, spans: Span[], thenMs: number][] = [
+      ['a', [], 5_000],
+      ['b', [], 10_000],
+      ['a', [[1, 2, 150, 0, 15_000]], 5_000],
+      ['b', [[1, 2, 150, 0, 15_000]], 5_000],
+    ]
+    moveClock(5_000)
+    for (const [isolate, spans, thenMs] of steps) {
+      await report(isolate, 2, spans)
+      moveClock(thenMs)
+    }
+    await change()
+    moveClock(6_000)
+    await report('a', 3, [
+      [2, 2, 160, 5_000, 16_000],
+      [3, 3, 50, 0, 5_000],
+    ])
+  }
+
+  it('is what isolates have answered at which version in each second after the change', async () => {
+    await spreadHalf()
+    const now = Date.now()
+    expect(await hub().propagation()).toEqual({
+      version: 3,
+      committedAt: now - 6_000,
+      changedAt: now - 6_000,
+      publishedAt: now - 6_000,
+      listenedMs: 30_000,
+      reportedEvaluations: 60,
+      timeline: [
+        { second: 0, evaluations: 10, share: 0, unreportedShare: 0.5 },
+        ...[1, 2, 3, 4, 5].map((second) => ({ second, evaluations: 10, share: 1, unreportedShare: 0.5 })),
+      ],
+      sharesAt: [
+        ...[1, 5].map((second) => ({ second, share: 1, unreportedShare: 0.5 })),
+        ...[10, 30, 60].map((second) => ({ second, share: null, unreportedShare: null })),
+      ],
+      reached: {
+        half: { second: 1, unreportedShare: 0.5 },
+        p90: { second: 1, unreportedShare: 0.5 },
+        p99: { second: 1, unreportedShare: 0.5 },
+        all: { second: 1, unreportedShare: 0.5 },
+      },
+      isolates: { known: 2, current: 1, lost: 0 },
+      previous: expect.objectContaining({ version: 2, isolates: { known: 2, current: 2, lost: 0 } }),
+    })
+    await report('b', 2, [[2, 2, 110, 0, 11_000]])
+    expect(await shares()).toEqual([[0, 0], ...[1, 2, 3, 4, 5].map(() => [0.5, 0])])
+    expect((await hub().propagation())?.reached).toMatchObject({ half: { second: 1 }, p90: null })
+  })
+
+  it('says when KV took the change that rode along', async () => {
+    await change()
+    expect((await hub().propagation())?.publishedAt).toBeNull()
+    moveClock(1_000)
+    await runAlarm()
+    expect((await hub().propagation())?.publishedAt).toBe(Date.now())
+  })
+
+  it('of an environment that has none is null', async () => {
+    expect(await hubOf(env, uniqueName('nowhere')).propagation()).toBeNull()
+  })
+
+  it('is not broken by rubbish', async () => {
+    const before = await hub().propagation()
+    for (const rubbish of [5, 'x', [], { isolate: 7, entries: [] }, { isolate: 'a', entries: [{}, null] }]) {
+      const request = { version: 2, report: rubbish as never }
+      expect(await hub().newer(request)).toEqual({ version: 2, nextCheckMs: 5_000, delta: null })
+    }
+    const after = await hub().propagation()
+    expect([after?.reportedEvaluations, after?.timeline]).toEqual([0, before?.timeline])
+  })
+
+  it('is kept when the hub is evicted, and goes on from there', async () => {
+    await spreadHalf()
+    moveClock(5_000)
+    await report('b', 3, [[2, 2, 150, 1_000, 15_000]])
+    const before = await hub().propagation()
+    expect(before?.reportedEvaluations).toBe(160)
+    await evictDurableObject(stub())
+    expect(await hub().propagation()).toEqual(before)
+    await report('b', 3, [
+      [2, 2, 150, 1_000, 15_000],
+      [3, 3, 10, 0, 1_000],
+    ])
+    expect((await hub().propagation())?.reportedEvaluations).toBe(170)
+  })
+
+  it('is written at most every five seconds, also what comes last, and nothing after ten minutes', async () => {
+    await change()
+    const [first] = await keptText()
+    await report('a', 3, [[1, 3, 1, 0, 0]])
+    await report('b', 3, [[1, 3, 1, 0, 0]])
+    expect(await keptText()).toEqual([first])
+    await vi.waitFor(async () => expect(await keptText()).not.toEqual([first]), { timeout: 10_000 })
+    const before = await hub().propagation()
+    await evictDurableObject(stub())
+    expect([await hub().propagation(), before?.isolates.known]).toEqual([before, 2])
+    const second = await keptText()
+    moveClock(10 * MINUTE_MS)
+    await report('a', 3, [[2, 3, 1, 0, 0]])
+    expect(await keptText()).toEqual(second)
+  }, 15_000)
+
+  it('of a hub that was evicted later ends as it would have', async () => {
+    await spreadHalf()
+    moveClock(10 * MINUTE_MS)
+    const ended = await hub().propagation()
+    expect(ended?.isolates).toEqual({ known: 2, current: 1, lost: 2 })
+    await evictDurableObject(stub())
+    moveClock(HOUR_MS)
+    await report('c', 3, [[1, 3, 5, 0, 0]])
+    expect(await hub().propagation()).toEqual(ended)
   })
 })

@@ -139,7 +139,7 @@ export function putConfiguration(
   environment: string,
   flag: string,
   draft: object = {},
-  revision = 0,
+  revision = 1,
 ): Promise<Answer> {
   const path = `/flags/${encodeURIComponent(flag)}/environments/${environment}`
   return api('PUT', path, { enabled: true, fallthrough: { variant: 'on' }, ...draft }, from(revision))
@@ -157,7 +157,7 @@ export function putSegment(
 /** Makes an environment of its own for a test; its key. */
 export async function createEnvironment(draft: object = {}): Promise<string> {
   const key = uniqueName('environment')
-  await succeed(api('PUT', `/environments/${key}`, { name: key, ...draft }))
+  await succeed(api('PUT', `/environments/${key}`, { name: key, ...draft }, from(0)))
   return key
 }
 
@@ -166,12 +166,12 @@ export async function createFlag(key: string, draft: object = {}): Promise<void>
   await succeed(putFlag(key, draft))
 }
 
-/** Configures a flag in an environment: switched on, serving `on`. */
+/** Configures a flag in an environment: switched on, serving `on`; for the first time unless a revision says else. */
 export async function configure(
   environment: string,
   flag: string,
   draft: object = {},
-  revision = 0,
+  revision = 1,
 ): Promise<void> {
   await succeed(putConfiguration(environment, flag, draft, revision))
 }
@@ -274,6 +274,12 @@ export function withHub(bindings: Bindings, methods: Methods): Bindings {
   return { ...bindings, HUB: override(bindings.HUB, { getByName }) }
 }
 
+/** Replaces methods of event shards, by their names. */
+export function withShards(bindings: Bindings, methodsOf: (name: string) => Methods): Bindings {
+  const getByName = (name: string) => override(bindings.EVENTS.getByName(name), methodsOf(name))
+  return { ...bindings, EVENTS: override(bindings.EVENTS, { getByName }) }
+}
+
 export const unreachable = () => Promise.reject(new Error('unreachable'))
 /** Never answers, as a call does whose request was cut off. */
 export const silent = () => new Promise<never>(() => {})
@@ -306,6 +312,7 @@ export function record(bindings: Bindings): { readonly bindings: Bindings; reado
       SNAPSHOTS: recorded(bindings.SNAPSHOTS, 'KV', calls),
       DB: recorded(bindings.DB, 'DB', calls),
       SIGN_IN_LIMIT: recorded(bindings.SIGN_IN_LIMIT, 'SIGN_IN_LIMIT', calls),
+      EVALUATION_LIMIT: recorded(bindings.EVALUATION_LIMIT, 'EVALUATION_LIMIT', calls),
       HUB: override(bindings.HUB, {
         getByName: (name: string) => recorded(bindings.HUB.getByName(name), 'HUB', calls),
       }),

@@ -48,8 +48,13 @@ export async function changeConfiguration(
 ): Promise<void> {
   const path = `/api/v1/flags/${encodeURIComponent(flag)}/environments/${environment}`
   const current = await deployment.manage('GET', path)
-  const { revision, ...configuration } = (await current.json()) as {
+  const {
+    revision,
+    updatedAt: _,
+    ...configuration
+  } = (await current.json()) as {
     revision: number
+    updatedAt: number
     [field: string]: unknown
   }
   const response = await deployment.manage(

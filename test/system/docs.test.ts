@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { isJsonObject } from '../../src/engine/json.ts'
 import { ADMIN_TOKEN, type Deployment, deploy } from './deployment.ts'
 
 let deployment: Deployment
@@ -22,14 +23,19 @@ function commandsOf(path: string): string[] {
   )
 }
 
-/** Splits a command as a shell does, as far as these commands need it: blanks and single quotes. */
-function wordsOf(command: string): string[] {
-  return [...command.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '')
+type Variables = { readonly [name: string]: string }
+
+/** Splits a command as a shell does, as far as these commands need it: blanks, quotes and variables. */
+function wordsOf(command: string, variables: Variables): string[] {
+  const expand = (text: string) => text.replace(/\$([A-Z]+)/g, (whole, name) => variables[name] ?? whole)
+  return [...command.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(
+    ([, single, double, plain]) => single ?? expand(double ?? plain ?? ''),
+  )
 }
 
 /** Runs a curl command against the deployment, as it is written. */
-async function run(command: string): Promise<Response> {
-  const [, ...words] = wordsOf(command)
+async function run(command: string, variables: Variables = {}): Promise<Response> {
+  const [, ...words] = wordsOf(command, variables)
   const headers = new Headers()
   let method: string | undefined
   let body: string | undefined
@@ -50,6 +56,8 @@ async function run(command: string): Promise<Response> {
   })
 }
 
+const changed = { version: expect.any(Number), published: true }
+
 describe('every command of the guides does what it says', () => {
   it('makes a first flag in five minutes', async () => {
     const answers = []
@@ -57,10 +65,9 @@ describe('every command of the guides does what it says', () => {
       const response = await run(command)
       answers.push([response.status, await response.json()])
     }
-    const changed = { version: expect.any(Number), published: true }
     expect(answers).toEqual([
-      [200, { production: changed, staging: changed }],
-      [200, { production: changed }],
+      [200, { revision: 1, environments: { production: changed, staging: changed } }],
+      [200, { revision: 2, environments: { production: changed } }],
       [
         200,
         expect.objectContaining({
@@ -74,16 +81,99 @@ describe('every command of the guides does what it says', () => {
   })
 
   it('asks for flags', async () => {
-    const [single, bulk, snapshot] = await Promise.all(commandsOf('docs/evaluate.md').map(run))
+    const [single, bulk, snapshot] = await Promise.all(
+      commandsOf('docs/evaluate.md').map((command) => run(command)),
+    )
     expect(await single?.json()).toMatchObject({ key: 'checkout/error-copy', reason: 'SPLIT' })
     expect(bulk?.headers.get('etag')).toMatch(/^"[0-9a-z]+-[0-9a-z]+"$/)
     expect(await bulk?.json()).toMatchObject({ metadata: { flagSetId: 'production' } })
     expect(await snapshot?.json()).toMatchObject({ format: 1, environment: 'production', flags: {} })
   })
 
-  it('refuses to revoke a key that does not exist', async () => {
-    const [revoke = ''] = commandsOf('docs/operations.md')
-    const response = await run(revoke)
-    expect([response.status, await response.json()]).toMatchObject([404, { error: { code: 'not_found' } }])
+  it('exports everything, fills nothing but an empty deployment with it, and revokes no key that is not there', async () => {
+    const [exporting = '', importing = '', revoking = ''] = commandsOf('docs/operations.md')
+    const document = await run(exporting.replace('> rampart.json', ''))
+    expect(document.status).toBe(200)
+    const text = await document.text()
+    expect(JSON.parse(text)).toMatchObject({ format: 'rampart-export', flags: expect.any(Array) })
+    const imported = await run(importing.replace('@rampart.json', '$DOCUMENT'), { DOCUMENT: text })
+    expect([imported.status, await imported.json()]).toMatchObject([409, { error: { code: 'not_empty' } }])
+    const revoked = await run(revoking)
+    expect([revoked.status, await revoked.json()]).toMatchObject([404, { error: { code: 'not_found' } }])
+  })
+
+  it('builds a flag, a segment, a rule and a protected change from nothing', async () => {
+    const variables: { [name: string]: string } = {}
+    const bodies: { [field: string]: unknown }[] = []
+    const statuses: number[] = []
+    for (const command of commandsOf('docs/manage.md')) {
+      const response = await run(command, variables)
+      const body = (await response.json()) as { [field: string]: unknown }
+      statuses.push(response.status)
+      bodies.push(body)
+      if (typeof body.token === 'string') variables[variables.ADA ? 'GRACE' : 'ADA'] = body.token
+      const { changeRequest } = body
+      if (isJsonObject(changeRequest)) variables.CHANGE = String(changeRequest.id)
+    }
+    expect(statuses).toEqual([
+      201, 201, 200, 201, 200, 200, 200, 200, 200, 200, 202, 200, 200, 200, 202, 200, 200, 200,
+    ])
+    const [
+      ,
+      ,
+      ,
+      key,
+      flag,
+      ,
+      rule,
+      explanation,
+      preview,
+      ,
+      ,
+      approved,
+      off,
+      history,
+      ,
+      audit,
+      verify,
+      europe,
+    ] = bodies
+    expect(key?.key).toMatch(/^rp_server_europe_[0-9a-f]{32}$/)
+    expect(flag).toMatchObject({ revision: 1, environments: { europe: changed } })
+    expect(rule).toEqual({ revision: 2, environments: { europe: changed } })
+    expect(explanation).toMatchObject({ evaluation: { variant: 'on', reason: 'TARGETING_MATCH' } })
+    expect(preview).toMatchObject({
+      splits: [
+        { place: 'fallthrough', changed: 0.15, transitions: [{ from: 'off', to: 'on', share: 0.15 }] },
+      ],
+      warnings: [{ code: 'moves_units' }],
+    })
+    expect(approved).toMatchObject({
+      changeRequest: {
+        state: 'applied',
+        author: { id: 'ada@example.com' },
+        decidedBy: { id: 'grace@example.com' },
+      },
+      environments: { europe: changed },
+    })
+    expect(off).toMatchObject({ revision: 4 })
+    expect(history).toMatchObject({
+      revisions: [
+        { revision: 4, actor: 'grace@example.com', differences: [{ text: 'switched off' }] },
+        { revision: 3, actor: 'ada@example.com', comment: 'everybody' },
+        { revision: 2, comment: 'friends first, and a tenth of the others' },
+        { revision: 1 },
+        { kind: 'flag', revision: 1 },
+      ],
+    })
+    expect(audit).toMatchObject({ entries: [{ action: 'change_request.create' }, {}, {}, {}, {}] })
+    expect(verify).toMatchObject({ broken: null })
+    expect(europe).toMatchObject({ protected: true, propagation: { version: expect.any(Number) } })
+    const answer = await fetch(new URL('/ofrep/v1/evaluate/flags/gift-wrapping', deployment.url), {
+      method: 'POST',
+      headers: { authorization: `Bearer ${String(key?.key)}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ context: { targetingKey: 'karl' } }),
+    })
+    expect(await answer.json()).toMatchObject({ reason: 'DISABLED', variant: 'off' })
   })
 })

@@ -1,0 +1,16 @@
+import type { Problem } from '../engine/problem.ts'
+import type { ChangeError } from './change.ts'
+import type { Preview } from './preview.ts'
+
+/** Why a change was not taken; nothing of it was done. */
+export type SaveError =
+  | ChangeError
+  | { readonly reason: 'not_found'; readonly what: string }
+  | { readonly reason: 'invalid'; readonly problems: readonly Problem[] }
+  | { readonly reason: 'too_large'; readonly limit: number }
+  /** The flag is archived, so it is at no edge. */
+  | { readonly reason: 'archived' }
+  /** Units that a split has given a variant would get another, and the request does not say that they may. */
+  | { readonly reason: 'moves_units'; readonly preview: Preview }
+  /** An emergency may switch a flag off, and nothing else. */
+  | { readonly reason: 'not_only_off' }

@@ -1,0 +1,67 @@
+// The management API: each group of routes in one line. Loaded at its first use, so that isolates that only evaluate
+// carry none of it.
+import { bodyLimit } from 'hono/body-limit'
+import { letIn } from './access/let-in.ts'
+import type { Management } from './access/management.ts'
+import { createAuditRoutes } from './access/routes/audit.ts'
+import { createMeRoutes } from './access/routes/me.ts'
+import { createMemberRoutes } from './access/routes/members.ts'
+import { createTokenRoutes } from './access/routes/tokens.ts'
+import { repeatable } from './catalog/replay.ts'
+import type { Observations } from './catalog/routes/answer.ts'
+import { createChangeRequestRoutes } from './catalog/routes/change-requests.ts'
+import { createConfigurationRoutes } from './catalog/routes/configurations.ts'
+import { createEnvironmentRoutes } from './catalog/routes/environments.ts'
+import { createExplainRoutes } from './catalog/routes/explain.ts'
+import { createFlagRoutes } from './catalog/routes/flags.ts'
+import { createHistoryRoutes } from './catalog/routes/history.ts'
+import { createKeyRoutes } from './catalog/routes/keys.ts'
+import { createSegmentRoutes } from './catalog/routes/segments.ts'
+import { createTransferRoutes } from './catalog/routes/transfer.ts'
+import { describeApi } from './http/openapi.ts'
+import { refuse, refuseThrown, refuseUnknown } from './http/problem.ts'
+import { createRouter } from './http/router.ts'
+import { createUsageRoutes } from './telemetry/routes.ts'
+import { loadContexts } from './telemetry/usage.ts'
+
+const MAX_BODY_BYTES = 4 * 1024 * 1024
+const MAX_IMPORT_BYTES = 64 * 1024 * 1024
+
+const observations: Observations = { contexts: loadContexts }
+
+const limitBody = (maxSize: number) =>
+  bodyLimit({
+    maxSize,
+    onError: (c) =>
+      refuse(c, { status: 413, code: 'too_large', message: `the body is larger than ${maxSize} bytes` }),
+  })
+
+/** Builds the management routes. */
+export function createManagement() {
+  const app = createRouter<Management>()
+  app.onError(refuseThrown)
+  app.notFound(refuseUnknown)
+  app.use('/api/v1/*', letIn)
+  app.use('/api/v1/import', limitBody(MAX_IMPORT_BYTES))
+  app.use('/api/v1/*', (c, next) =>
+    c.req.path === '/api/v1/import' ? next() : limitBody(MAX_BODY_BYTES)(c, next),
+  )
+  app.use('/api/v1/*', repeatable)
+  const routes = app
+    .route('/', createMeRoutes())
+    .route('/', createTokenRoutes())
+    .route('/', createMemberRoutes())
+    .route('/', createAuditRoutes())
+    .route('/', createEnvironmentRoutes(observations))
+    .route('/', createFlagRoutes(observations))
+    .route('/', createConfigurationRoutes(observations))
+    .route('/', createHistoryRoutes(observations))
+    .route('/', createSegmentRoutes(observations))
+    .route('/', createKeyRoutes())
+    .route('/', createExplainRoutes())
+    .route('/', createChangeRequestRoutes(observations))
+    .route('/', createTransferRoutes())
+    .route('/', createUsageRoutes())
+  describeApi(app)
+  return routes
+}
