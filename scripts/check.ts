@@ -5,6 +5,7 @@ import { checkBindings } from './checks/bindings.ts'
 import type { Finding } from './checks/finding.ts'
 import { checkImportTable } from './checks/import-table.ts'
 import { checkLockFiles } from './checks/lock-file.ts'
+import { checkOpenApi } from './checks/openapi.ts'
 import { runTool } from './checks/tool.ts'
 import { checkWorkerBudget } from './checks/worker-budget.ts'
 
@@ -29,6 +30,7 @@ const CHECKS: readonly (readonly [name: string, run: () => Promise<Finding>])[] 
   ['who may import whom', () => checkImportTable(ROOT)],
   ['bindings in step', () => checkBindings(ROOT)],
   ['lock files', () => checkLockFiles(ROOT)],
+  ['OpenAPI document', checkOpenApi],
   ['dashboard build', () => runTool('vite', 'vite', 'build', 'dashboard')],
   ['Worker build and budget', () => checkWorkerBudget(ROOT)],
 ]

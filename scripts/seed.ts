@@ -32,7 +32,7 @@ export async function seed(url: URL, adminToken: string): Promise<boolean> {
   const { environments } = (await call('GET', '/api/v1/environments')) as { environments: unknown[] }
   if (environments.length > 0) return false
   for (const { key, ...environment } of ENVIRONMENTS) {
-    await call('PUT', `/api/v1/environments/${key}`, { ...environment, comment })
+    await call('PUT', `/api/v1/environments/${key}`, { ...environment, comment }, isNew)
     for (const { key: segment, ...draft } of SEGMENTS) {
       await call('PUT', `/api/v1/environments/${key}/segments/${segment}`, { ...draft, comment }, isNew)
     }

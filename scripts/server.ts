@@ -4,7 +4,13 @@ import type { ChildProcess } from 'node:child_process'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, type V4WorkerOptions } from 'miniflare'
+import {
+  convertV4MiniflareOptions,
+  LogLevel,
+  Miniflare,
+  Log as MiniflareLog,
+  type V4WorkerOptions,
+} from 'miniflare'
 import { unstable_getMiniflareWorkerOptions } from 'wrangler'
 import { isJsonObject } from '../src/engine/json.ts'
 import { endLeftover, forgetRuntime, rememberRuntime } from './leftover.ts'
@@ -20,7 +26,12 @@ export type ServerOptions = {
   readonly adminToken: string
   /** Other Workers that run beside it, with their own code, as Miniflare takes them. */
   readonly beside?: readonly V4WorkerOptions[]
+  /** Takes what the Workers log; left out, it is printed. */
+  readonly takeLog?: (log: Log) => void
 }
+
+/** A line that a Worker has logged. */
+export type Log = { readonly level: string; readonly message: string }
 
 export type Server = {
   readonly url: URL
@@ -73,33 +84,40 @@ async function startRuntime(persist: string, create: () => Miniflare): Promise<M
   }
 }
 
-/** Migrates the database and starts what `build` made. */
-export async function startServer({
-  port,
-  persist,
-  adminToken,
-  beside = [],
-}: ServerOptions): Promise<Server> {
-  endLeftover(persist)
-  await migrate(persist)
+/** Describes what `build` made to Miniflare, with bindings as wrangler.toml has them. */
+export function describeRampart(adminToken: string): V4WorkerOptions {
   const { workerOptions } = unstable_getMiniflareWorkerOptions(join(ROOT, 'wrangler.toml'))
   const { modulesRules: _, ...options } = workerOptions
-  const rampart: V4WorkerOptions = {
+  return {
     ...options,
     name: 'rampart',
     modules: [{ type: 'ESModule', path: join(BUILD, 'index.js') }],
     modulesRoot: BUILD,
     bindings: { ...(isJsonObject(options.bindings) ? options.bindings : {}), ADMIN_TOKEN: adminToken },
   }
+}
+
+/** Migrates the database and starts what `build` made. */
+export async function startServer({
+  port,
+  persist,
+  adminToken,
+  beside = [],
+  takeLog,
+}: ServerOptions): Promise<Server> {
+  endLeftover(persist)
+  await migrate(persist)
+  const rampart = describeRampart(adminToken)
   const miniflare = await startRuntime(
     persist,
     () =>
       new Miniflare({
         ...convertV4MiniflareOptions({ workers: [rampart, ...beside] }),
+        ...(takeLog ? { handleStructuredLogs: takeLog } : {}),
         host: '127.0.0.1',
         port,
         resourcePersistencePath: join(persist, 'v3'),
-        log: new Log(LogLevel.WARN),
+        log: new MiniflareLog(LogLevel.WARN),
       }),
   )
   const url = await miniflare.ready

@@ -67,14 +67,17 @@ const TABLE: { readonly [room: string]: Rule } = {
   rollouts: OUTCOMES,
   experiments: OUTCOMES,
   releases: { rooms: UP_TO_RELEASES },
-  'app.ts': { rooms: [...UP_TO_RELEASES, 'releases'] },
-  'index.ts': { rooms: [...UP_TO_RELEASES, 'releases', 'app.ts'] },
+  // What app.ts and index.ts load at its first use.
+  'management.ts': { rooms: [...UP_TO_RELEASES, 'releases'] },
+  'tick.ts': { rooms: [...UP_TO_RELEASES, 'releases'] },
+  'app.ts': { rooms: [...UP_TO_RELEASES, 'releases', 'management.ts'] },
+  'index.ts': { rooms: [...UP_TO_RELEASES, 'releases', 'app.ts', 'tick.ts'] },
   dashboard: OUTSIDE,
   sdk: OUTSIDE,
 }
 
 /** What an evaluation must not wait for: an isolate that only evaluates never loads these. */
-const OFF_THE_ROAD = ['zod', '@hono/zod-openapi', 'drizzle-orm']
+const OFF_THE_ROAD = ['zod', '@hono/zod-openapi', 'drizzle-orm', 'jose']
 
 /** A rule broken by one line of one file. */
 export type Violation = {
