@@ -23,8 +23,8 @@ const ENVIRONMENT = 'production'
 /** A Worker that runs. */
 export type Running = { readonly url: URL; readonly pid: number; readonly stop: () => Promise<void> }
 
-/** Bundles and starts one of the Workers. */
-export async function startWorker(name: string): Promise<Running> {
+/** Bundles one of the Workers in bench/workers, and describes it to Miniflare. */
+export async function bundleWorker(name: string): Promise<V4WorkerOptions> {
   await bundle({
     configFile: false,
     logLevel: 'error',
@@ -33,17 +33,22 @@ export async function startWorker(name: string): Promise<Running> {
       ssr: join(import.meta.dirname, '../workers', `${name}.ts`),
       outDir: join(BUNDLES, name),
       emptyOutDir: true,
-      rollupOptions: { output: { entryFileNames: 'worker.js' } },
+      rollupOptions: { external: [/^cloudflare:/], output: { entryFileNames: 'worker.js' } },
     },
   })
   const { workerOptions } = unstable_getMiniflareWorkerOptions(join(ROOT, 'wrangler.toml'))
-  const worker: V4WorkerOptions = {
+  return {
     name,
     modules: [{ type: 'ESModule', path: join(BUNDLES, name, 'worker.js') }],
     modulesRoot: join(BUNDLES, name),
     compatibilityDate: String(workerOptions.compatibilityDate),
     unsafeDirectSockets: [{}],
   }
+}
+
+/** Bundles and starts one of the Workers. */
+export async function startWorker(name: string): Promise<Running> {
+  const worker = await bundleWorker(name)
   const { started: miniflare, pid } = await startProcess(async () => {
     const created = new Miniflare({
       ...convertV4MiniflareOptions({ workers: [worker], cf: false }),
@@ -105,7 +110,7 @@ async function fill(url: URL) {
   const snapshot = readSnapshotText(toSnapshotText(makeFlagSet(FLAG_COUNT)))
   if (!snapshot.ok) throw new Error(snapshot.error)
   const { flags = new Map(), segments = new Map() } = snapshot.value.sections
-  await put(`environments/${ENVIRONMENT}`, { name: 'Production' })
+  await put(`environments/${ENVIRONMENT}`, { name: 'Production' }, isNew)
   for (const [key, text] of segments) {
     await put(`environments/${ENVIRONMENT}/segments/${key}`, JSON.parse(text), isNew)
   }

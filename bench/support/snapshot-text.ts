@@ -118,12 +118,13 @@ export function makeFlagText(seed: number, flags: number): string {
 /**
  * Writes a snapshot as an environment in use has it: flags of three rules with targets and metadata, segments, a
  * rollout on some of the boolean flags, keys, settings.
+ * @param targeted how many single units each flag targets
  */
-export function makeSnapshotText(flags: number): string {
+export function makeSnapshotText(flags: number, targeted: number = targetedUnits(flags)): string {
   const random = createRandom(3)
   const section = <T>(length: number, key: (index: number) => string, make: (index: number) => T) =>
     new Map(list(length, (index) => [key(index), JSON.stringify(make(index))] as const))
-  const flagSection = section(flags, flagKey, () => makeFlag(random, targetedUnits(flags)))
+  const flagSection = section(flags, flagKey, () => makeFlag(random, targeted))
   const ramped = [...flagSection].filter(
     ([, text]) => text.startsWith('{"type":"boolean"') && random.below(5) === 0,
   )
