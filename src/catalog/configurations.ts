@@ -83,6 +83,11 @@ export async function previewConfiguration(
   })
 }
 
+/** Whether units move: as far as was seen, or at a place that nothing that was seen has reached. */
+function moves({ moved, splits }: Preview): boolean {
+  return moved.share > 0 || splits.some((place) => place.moved > 0)
+}
+
 function isOnlySwitchedOff(before: FlagConfiguration | undefined, after: FlagConfiguration): boolean {
   return before !== undefined && JSON.stringify({ ...before, enabled: false }) === JSON.stringify(after)
 }
@@ -108,7 +113,7 @@ export async function planConfigurationSave(
   const shown = mayMove(drafted.value)
     ? await previewConfiguration(database, environment, drafted.value, await contexts(environment), now)
     : undefined
-  if (shown && shown.moved.share > 0 && !allowMoves) return err({ reason: 'moves_units', preview: shown })
+  if (shown && moves(shown) && !allowMoves) return err({ reason: 'moves_units', preview: shown })
   const own = and(eq(flagConfigurations.flag, key), eq(flagConfigurations.environment, environment))
   const nextOwn = nextRevision({ kind: 'configuration', environment, key })
   const values = { configuration: after, enabled: after.enabled, revision: nextOwn, updatedAt: now }

@@ -31,8 +31,9 @@ export function toRefusal(error: SaveError): Refusal {
     case 'not_only_off':
       return { status: 422, code, message: 'an emergency may switch the flag off and change nothing else' }
     case 'moves_units': {
-      const percentage = (error.preview.moved.share * 100).toPrecision(3)
-      const message = `${percentage} % of the units would get another variant: say allowMoves if they may`
+      const { share } = error.preview.moved
+      const units = share > 0 ? `${(share * 100).toPrecision(3)} % of the units` : 'some units'
+      const message = `${units} would get another variant: say allowMoves if they may`
       return { status: 409, code, message, details: error.preview }
     }
     default: {

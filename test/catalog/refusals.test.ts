@@ -392,6 +392,26 @@ describe('a change that is refused', () => {
     await configure(environment, 'split', { ...splitting(1, 1), allowMoves: true }, 3)
   })
 
+  it('to move units is refused where nothing that was tried reaches the place', async () => {
+    const key = uniqueName('shadowed')
+    const is = (value: string) => ({ attribute: 'x', op: 'equals', values: [value] })
+    const rules = (on: number) => {
+      const { split } = splitting(on, 10 - on).fallthrough
+      return { rules: [{ id: 'nobody', when: { all: [is('a'), is('b')] }, serve: { split } }] }
+    }
+    await createFlag(key)
+    await configure(environment, key, rules(5))
+    const { status, body } = await putConfiguration(environment, key, rules(6), 2)
+    const { code, message, details } = Object(field(body, 'error'))
+    expect([status, code]).toEqual([409, 'moves_units'])
+    expect(message).toBe('some units would get another variant: say allowMoves if they may')
+    expect(details).toMatchObject({
+      moved: { share: 0 },
+      splits: [{ place: { rule: 'nobody' }, moved: 0.1 }],
+    })
+    expect((await putConfiguration(environment, key, { ...rules(6), allowMoves: true }, 2)).status).toBe(200)
+  })
+
   it.each<[string, readonly Problem[], () => Promise<Answer>]>([
     [
       'a seed that it changes',
