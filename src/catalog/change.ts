@@ -66,6 +66,8 @@ export type Change = {
   readonly gone?: string
   /** What the request is answered with; left out: revision and versions. */
   readonly answer?: Answer
+  /** Which of the environments that it concerns are protected, where it was read with what is changed. */
+  readonly protection?: ReadonlyMap<string, boolean>
 }
 
 /** What goes into the same batch because the change belongs to something larger. */

@@ -28,6 +28,8 @@ export type DraftedConfiguration = {
   readonly flag: StoredFlag
   readonly before: StoredConfiguration | undefined
   readonly after: FlagConfiguration
+  /** Whether changes of the environment need a second person. */
+  readonly isProtected: boolean
 }
 
 /** Reads a draft against the flag, keeping the seeds of what it replaces. */
@@ -39,7 +41,8 @@ export async function draftConfiguration(
 ): Promise<Result<DraftedConfiguration, SaveError>> {
   const stored = await loadFlagIn(database, key, environment)
   if (!stored) return err({ reason: 'not_found', what: `flag "${key}"` })
-  const { flag, configuration: before } = stored
+  const { flag, configuration: before, isProtected } = stored
+  if (isProtected === undefined) return err({ reason: 'not_found', what: `environment "${environment}"` })
   if (flag.archivedAt !== null) return err({ reason: 'archived' })
   const parsed = parseFlagConfiguration(withSeeds(draft, before?.configuration, createSeed), flag)
   if (!parsed.ok) return err({ reason: 'invalid', problems: parsed.error })
@@ -48,7 +51,7 @@ export async function draftConfiguration(
     ...(before ? seedChanges(before.configuration, parsed.value) : []),
   ]
   if (problems.length > 0) return err({ reason: 'invalid', problems })
-  return ok({ flag, before, after: parsed.value })
+  return ok({ flag, before, after: parsed.value, isProtected })
 }
 
 /** Whether a split could give a unit another variant than a split has given it. */
@@ -106,7 +109,7 @@ export async function planConfigurationSave(
   const { flag: key, environment, draft, revision, allowMoves = false, emergency = false } = operation
   const drafted = await draftConfiguration(database, key, environment, draft)
   if (!drafted.ok) return drafted
-  const { flag, before, after } = drafted.value
+  const { flag, before, after, isProtected } = drafted.value
   if (emergency && !isOnlySwitchedOff(before?.configuration, after)) return err({ reason: 'not_only_off' })
   const entity = flagEntity(flag, environment, after)
   if (isTooLarge([entity])) return err({ reason: 'too_large', limit: MAX_FLAG_BYTES })
@@ -137,5 +140,6 @@ export async function planConfigurationSave(
     ],
     entities: [entity],
     revisions: [{ kind: 'configuration', environment, key, body: after }],
+    protection: new Map([[environment, isProtected]]),
   })
 }

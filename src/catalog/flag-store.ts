@@ -3,7 +3,7 @@ import { and, asc, eq } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
 import type { FlagConfiguration, FlagDefinition } from '../engine/flag.ts'
 import type { FlagNotes } from './operation.ts'
-import { flagConfigurations, flags } from './tables.ts'
+import { environments, flagConfigurations, flags } from './tables.ts'
 
 /** A flag as it is stored. */
 export type StoredFlag = FlagDefinition &
@@ -68,24 +68,41 @@ export async function loadConfiguration(
     .get()
 }
 
-/** One flag and its configuration in one environment, by one query; undefined when there is no such flag. */
+/** A flag in one environment, which may be one that does not exist. */
+export type FlagInEnvironment = {
+  readonly flag: StoredFlag
+  readonly configuration: StoredConfiguration | undefined
+  /** Whether changes of the environment need a second person; undefined when there is no such environment. */
+  readonly isProtected: boolean | undefined
+}
+
+/** One flag and what it is in one environment, by one query; undefined when there is no such flag. */
 export async function loadFlagIn(
   database: D1Database,
   flag: string,
   environment: string,
-): Promise<
-  { readonly flag: StoredFlag; readonly configuration: StoredConfiguration | undefined } | undefined
-> {
+): Promise<FlagInEnvironment | undefined> {
   const row = await drizzle(database)
-    .select({ flag: flagColumns, configuration: configurationColumns })
+    .select({
+      flag: flagColumns,
+      configuration: configurationColumns,
+      environment: { isProtected: environments.protected },
+    })
     .from(flags)
     .leftJoin(
       flagConfigurations,
       and(eq(flagConfigurations.flag, flags.key), eq(flagConfigurations.environment, environment)),
     )
+    .leftJoin(environments, eq(environments.key, environment))
     .where(eq(flags.key, flag))
     .get()
-  return row && { flag: row.flag, configuration: row.configuration ?? undefined }
+  return (
+    row && {
+      flag: row.flag,
+      configuration: row.configuration ?? undefined,
+      isProtected: row.environment?.isProtected,
+    }
+  )
 }
 
 /** A flag's configurations in all environments, by environment. */

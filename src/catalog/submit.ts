@@ -83,15 +83,17 @@ export async function submit(
   if (!includesRole(actor.role, needed)) return err(roleRefusal(needed))
   const environment = namedEnvironment(operation)
   if (environment !== undefined && !reaches(actor, environment)) return err(environmentRefusal(environment))
-  const [planned, protection] = await Promise.all([
+  const [planned, all] = await Promise.all([
     planOperation(workbench, operation, author),
-    loadProtection(database),
+    // A configuration is read with its environment: one query less for what is changed most.
+    operation.kind === 'configuration.save' ? undefined : loadProtection(database),
   ])
   const isMade = operation.kind === 'environment.save'
-  if (environment !== undefined && !isMade && !protection.has(environment)) {
+  if (all && environment !== undefined && !isMade && !all.has(environment)) {
     return err(toRefusal({ reason: 'not_found', what: `environment "${environment}"` }))
   }
   if (!planned.ok) return err(toRefusal(planned.error))
+  const protection = all ?? planned.value.protection ?? (await loadProtection(database))
   const touched = touchedBy(planned.value, protection)
   const authority = authorityFor(actor, operation, touched)
   if (typeof authority === 'object') return err(refusalOf(authority))
