@@ -22,7 +22,7 @@ function printAccess({ requests, queries, statements, ...measured }: FlagAccess)
     floor ? times(ratioOf(taken, floor)) : '',
   ]
   printTable(
-    `One flag, ${requests} requests each, one after the other; a change is ${queries} query and ${statements} statements`,
+    `One flag, ${requests} requests each, one after the other; a change: ${queries} query, then a batch of ${statements} statements`,
     ['', 'p50, ms', 'p99, ms', 'x floor'],
     [
       row(bareRead),
