@@ -4,9 +4,9 @@ import { type Configuration, changed, makeDocument } from './documents.ts'
 import { type Latencies, measureLatencies, type Probe } from './latencies.ts'
 
 const FLAG_COUNT = 100
-const ROUNDS = 7
-const WARM_UP = 2
-const REQUESTS = 60
+const ROUNDS = 9
+const WARM_UP = 5
+const REQUESTS = 100
 
 type Recording = {
   readonly queries: number
