@@ -119,20 +119,30 @@ function keysOf(entities: readonly EntityWrite[]): string {
   return JSON.stringify(entities.map(({ environment, kind, key }) => [environment, kind, key]))
 }
 
+function bytesOf(text: string | null): number {
+  return text === null ? 0 : new TextEncoder().encode(text).length
+}
+
 function entityStatements(entities: readonly EntityWrite[], author: Author): Statement[] {
+  const sizes = entities.map(({ environment, kind, key, text }) => [environment, kind, key, bytesOf(text)])
   const rows = entities.map(({ environment, kind, key, text }) => [environment, kind, key, text])
-  return toChunks(rows).flatMap((chunk) => [
-    sql`UPDATE ${environments} SET bytes = bytes + (
-      SELECT coalesce(sum(coalesce(octet_length(value ->> 3), 0) - coalesce((
-        SELECT octet_length(body) FROM ${history}
-        WHERE environment = value ->> 0 AND kind = value ->> 1 AND key = value ->> 2 ORDER BY version DESC LIMIT 1
-      ), 0)), 0) FROM json_each(${chunk}) WHERE value ->> 0 = ${environments.key})
-      WHERE key IN (SELECT value ->> 0 FROM json_each(${chunk}))`,
-    sql`INSERT INTO ${history} (environment, version, kind, key, body, actor, comment, at)
-      SELECT environments.key, environments.version, value ->> 1, value ->> 2, value ->> 3,
-        ${author.actor}, ${author.comment}, ${author.now}
-      FROM json_each(${chunk}) JOIN ${environments} ON environments.key = value ->> 0`,
-  ])
+  return [
+    // Before the history has the new texts: what an entity weighed is what its newest one there does.
+    ...toChunks(sizes).map(
+      (chunk) => sql`UPDATE ${environments} SET bytes = bytes + (
+        SELECT coalesce(sum((value ->> 3) - coalesce((
+          SELECT octet_length(body) FROM ${history}
+          WHERE environment = value ->> 0 AND kind = value ->> 1 AND key = value ->> 2 ORDER BY version DESC LIMIT 1
+        ), 0)), 0) FROM json_each(${chunk}) WHERE value ->> 0 = ${environments.key})
+        WHERE key IN (SELECT value ->> 0 FROM json_each(${chunk}))`,
+    ),
+    ...toChunks(rows).map(
+      (chunk) => sql`INSERT INTO ${history} (environment, version, kind, key, body, actor, comment, at)
+        SELECT environments.key, environments.version, value ->> 1, value ->> 2, value ->> 3,
+          ${author.actor}, ${author.comment}, ${author.now}
+        FROM json_each(${chunk}) JOIN ${environments} ON environments.key = value ->> 0`,
+    ),
+  ]
 }
 
 function revisionStatements(written: readonly RevisionWrite[], author: Author, touched: SQL): Statement[] {

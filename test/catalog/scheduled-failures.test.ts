@@ -106,7 +106,7 @@ describe('a change that cannot be applied when its time comes', () => {
     'its flag is archived': { meddle: () => api('POST', '/flags/a/archive', {}, from(1)), code: 'archived' },
     'its environment is deleted': {
       meddle: () => api('DELETE', ofEnvironment(), undefined, from(1)),
-      code: 'stale',
+      code: 'not_found',
     },
     'it is not valid any more': {
       ask: async () => {
