@@ -1,5 +1,6 @@
 // What requests cost in workerd, in processor time: Rampart's OFREP beside a bare Hono route that parses the same
 // body, and beside a Worker that answers the same with flagd's evaluator.
+import { build } from '../scripts/server.ts'
 import { FLAG_COUNT } from './http/flag-count.ts'
 import { hasProcessorTime, microsecondsOf } from './http/processor-time.ts'
 import { closeConnections, createPost, type Post, send, sendMany } from './http/requests.ts'
@@ -11,8 +12,13 @@ import { measureRounds, median } from './support/rounds.ts'
 import { makeUsers } from './support/users.ts'
 
 const USER_COUNT = 500
-const ROUNDS = 7
-const WARM_UP = 2
+const ROUNDS = 5
+const WARM_UP = 1
+/**
+ * Requests in a round: enough for some full collections of garbage, one of which comes every ten or twenty thousand
+ * requests and takes as long as two thousand of them; shorter rounds would have one by chance.
+ */
+const REQUESTS = 40_000
 
 const LOCALES = ['de-DE', 'en-GB', 'fr-FR', 'it-IT']
 const PLANS = ['free', 'team', 'business']
@@ -36,8 +42,6 @@ type Contender = {
   readonly pid: number
   readonly posts: readonly Post[]
   readonly status: number
-  /** Requests in a round: enough for a second or so of processor time, which is counted in steps of 10 ms. */
-  readonly requests: number
 }
 
 type Row = {
@@ -92,62 +96,59 @@ async function etagOf(url: URL, post: Post): Promise<string> {
   return etag
 }
 
-async function createContenders(bare: Running, rampart: Running, flagd: Running): Promise<Contender[]> {
+async function createContenders(
+  running: { readonly [id in Contender['id']]: Running },
+): Promise<Contender[]> {
   const plain = BODIES.map((body) => createPost(body))
   const authorization = { authorization: `Bearer ${SERVER_KEY}` }
   const keyed = BODIES.map((body) => createPost(body, authorization))
   const bulkPath = '/ofrep/v1/evaluate/flags'
-  const bulk = new URL(bulkPath, rampart.url)
+  const bulkOf = ({ url }: Running) => new URL(bulkPath, url)
   const known: Post[] = []
   for (const [index, body] of BODIES.entries()) {
-    const etag = await etagOf(bulk, keyed[index] ?? createPost(body, authorization))
+    const etag = await etagOf(bulkOf(running.unchanged), keyed[index] ?? createPost(body, authorization))
     known.push(createPost(body, { ...authorization, 'if-none-match': etag }))
   }
   return [
     {
       id: 'bare',
       name: '(a) bare Hono route',
-      url: new URL('/evaluate', bare.url),
-      pid: bare.pid,
+      url: new URL('/evaluate', running.bare.url),
+      pid: running.bare.pid,
       posts: plain,
       status: 200,
-      requests: 20_000,
     },
     {
       id: 'single',
       name: '(b) Rampart, one flag',
-      url: new URL(`${bulkPath}/rules-0000`, rampart.url),
-      pid: rampart.pid,
+      url: new URL(`${bulkPath}/rules-0000`, running.single.url),
+      pid: running.single.pid,
       posts: keyed,
       status: 200,
-      requests: 16_000,
     },
     {
       id: 'bulk',
       name: `(c) Rampart, ${FLAG_COUNT} flags`,
-      url: bulk,
-      pid: rampart.pid,
+      url: bulkOf(running.bulk),
+      pid: running.bulk.pid,
       posts: keyed,
       status: 200,
-      requests: 10_000,
     },
     {
       id: 'unchanged',
       name: `(c2) Rampart, ${FLAG_COUNT} flags, 304`,
-      url: bulk,
-      pid: rampart.pid,
+      url: bulkOf(running.unchanged),
+      pid: running.unchanged.pid,
       posts: known,
       status: 304,
-      requests: 12_000,
     },
     {
       id: 'flagd',
       name: `(d) the same with flagd-core, ${FLAG_COUNT} flags`,
-      url: new URL(bulkPath, flagd.url),
-      pid: flagd.pid,
+      url: bulkOf(running.flagd),
+      pid: running.flagd.pid,
       posts: keyed,
       status: 200,
-      requests: 6_000,
     },
   ]
 }
@@ -155,12 +156,12 @@ async function createContenders(bare: Running, rampart: Running, flagd: Running)
 async function measure(contenders: readonly Contender[]): Promise<Row[]> {
   const taken = new Map<string, number[]>(contenders.map(({ id }) => [id, []]))
   await measureRounds(
-    contenders.map(({ id, name, url, pid, posts, status, requests }) => ({
+    contenders.map(({ id, name, url, pid, posts, status }) => ({
       name,
       run: async () => {
         const start = microsecondsOf(pid)
-        await sendMany(url, posts, requests, status)
-        taken.get(id)?.push((microsecondsOf(pid) - start) / requests)
+        await sendMany(url, posts, REQUESTS, status)
+        taken.get(id)?.push((microsecondsOf(pid) - start) / REQUESTS)
       },
     })),
     { rounds: ROUNDS, warmUp: WARM_UP },
@@ -233,8 +234,12 @@ async function main() {
   try {
     const bare = await started(startWorker('bare'))
     const flagd = await started(startWorker('flagd'))
-    const rampart = await started(startRampart())
-    const contenders = await createContenders(bare, rampart, flagd)
+    await build()
+    // One for each contender, so that none cleans up after another.
+    const single = await started(startRampart())
+    const bulk = await started(startRampart())
+    const unchanged = await started(startRampart())
+    const contenders = await createContenders({ bare, single, bulk, unchanged, flagd })
     for (const contender of contenders) await verify(contender)
     console.log(`${contenders.length} contenders give the answers that they are timed for`)
     report(await measure(contenders))

@@ -3,7 +3,7 @@ import { Agent, request } from 'node:http'
 /** Requests under way at a time. */
 const CONCURRENCY = 16
 
-const agent = new Agent({ keepAlive: true, maxSockets: CONCURRENCY, maxFreeSockets: 3 * CONCURRENCY })
+const agent = new Agent({ keepAlive: true, maxSockets: CONCURRENCY, maxFreeSockets: CONCURRENCY })
 
 /** A POST of JSON, ready to be sent again and again. */
 export type Post = { readonly body: string; readonly headers: { readonly [name: string]: string } }

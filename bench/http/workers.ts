@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path'
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, type V4WorkerOptions } from 'miniflare'
 import { build as bundle } from 'vite'
 import { unstable_getMiniflareWorkerOptions } from 'wrangler'
-import { build, startServer } from '../../scripts/server.ts'
+import { startServer } from '../../scripts/server.ts'
 import { readSnapshotText } from '../../src/engine/snapshot-text.ts'
 import { toSnapshotText } from '../contenders/rampart.ts'
 import { makeFlagSet } from '../support/flags.ts'
@@ -62,9 +62,8 @@ export async function startWorker(name: string): Promise<Running> {
   return { url: await miniflare.unsafeGetDirectURL(name), pid, stop: () => miniflare.dispose() }
 }
 
-/** Builds and starts Rampart as it is deployed, with the flags that are asked for. */
+/** Starts what `build` made of Rampart, as it is deployed, with the flags that are asked for. */
 export async function startRampart(): Promise<Running> {
-  await build()
   const persist = await mkdtemp(join(tmpdir(), 'rampart-bench-'))
   // A Worker that does nothing but have a socket that leads to Rampart.
   const door: V4WorkerOptions = {

@@ -33,6 +33,8 @@ export class TallyBuffer {
   private minutes = new Map<number, Flags>()
   private minute = Number.NaN
   private flags: Flags = new Map()
+  /** The minute's counters by the evaluation itself: the engine answers with the same few objects again and again. */
+  private seen = new Map<Evaluation, Counter>()
   private counters = 0
   private uncounted = false
   private contexts: KeptContext[] | null = null
@@ -47,18 +49,10 @@ export class TallyBuffer {
   /** Counts evaluations at one instant; those of flags that do not exist are left out, as their names never end. */
   count(evaluations: readonly Evaluation[], now: number): void {
     this.turnTo(now)
-    const { flags } = this
     for (const evaluation of evaluations) {
-      const { flagKey, reason } = evaluation
-      let variant: string | null = null
-      if (evaluation.reason !== 'ERROR') variant = evaluation.variant ?? null
-      else if (evaluation.errorCode === 'FLAG_NOT_FOUND') continue
-      this.since ??= now
-      const counters = flags.get(flagKey)
-      const counter = counters && find(counters, variant, reason)
-      if (counter) counter.evaluations++
-      else if (this.counters >= MAX_COUNTERS) this.uncounted = true
-      else this.open(flagKey, { variant, reason, evaluations: 1 })
+      const seen = this.seen.get(evaluation)
+      if (seen) seen.evaluations++
+      else this.countAnew(evaluation, now)
     }
   }
 
@@ -91,6 +85,7 @@ export class TallyBuffer {
     const { minutes, uncounted, contexts } = this
     this.minutes = new Map()
     this.minute = Number.NaN
+    this.seen = new Map()
     this.counters = 0
     this.uncounted = false
     this.contexts = contexts && []
@@ -98,20 +93,42 @@ export class TallyBuffer {
     return { minutes, uncounted, contexts }
   }
 
+  private countAnew(evaluation: Evaluation, now: number): void {
+    const { flagKey, reason } = evaluation
+    const isError = evaluation.reason === 'ERROR'
+    if (isError && evaluation.errorCode === 'FLAG_NOT_FOUND') return
+    this.since ??= now
+    const variant = isError ? null : (evaluation.variant ?? null)
+    const counters = this.flags.get(flagKey)
+    const known = counters && find(counters, variant, reason)
+    if (!known && this.counters >= MAX_COUNTERS) {
+      this.uncounted = true
+      return
+    }
+    const counter = known ?? this.open(flagKey, { variant, reason, evaluations: 0 })
+    counter.evaluations++
+    // Errors and tagged evaluations are made for one answer each, and never come again.
+    if (!isError && evaluation.tag === undefined && this.seen.size < MAX_COUNTERS) {
+      this.seen.set(evaluation, counter)
+    }
+  }
+
   private turnTo(now: number): void {
     const minute = now - (now % MINUTE_MS)
     if (minute === this.minute) return
     this.minute = minute
+    this.seen = new Map()
     this.flags = this.minutes.get(minute) ?? new Map()
   }
 
-  private open(flag: string, counter: Counter): void {
+  private open(flag: string, counter: Counter): Counter {
     // Not before there is something in it: a minute in which nothing was counted is not sent.
     this.minutes.set(this.minute, this.flags)
     const counters = this.flags.get(flag)
     if (counters) counters.push(counter)
     else this.flags.set(flag, [counter])
     this.counters++
+    return counter
   }
 }
 
