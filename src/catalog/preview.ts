@@ -36,7 +36,10 @@ export type PreviewInput = {
   readonly now: number
 }
 
-/** A share, 0 to 1, of all units; exact when it holds for whatever units there are. */
+/**
+ * A share, 0 to 1, of all units; exact when it holds for whatever units there are. Contexts that lack the unit of a
+ * split are none: see the warning `needs_unit`.
+ */
 export type Figure = { readonly share: number; readonly exact: boolean }
 
 /**
