@@ -2,10 +2,12 @@ import { createRoute, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { type Actor, reaches } from '../../access/actor.ts'
 import { authorOf, environmentRefusal, type Management, roleRefusal } from '../../access/management.ts'
+import { err, ok, type Result } from '../../engine/result.ts'
 import { parseCursor, toPage } from '../../http/paging.ts'
 import { type Refusal, refuse } from '../../http/problem.ts'
 import { createRouter } from '../../http/router.ts'
 import { body, comment, json, nextCursor, pageQuery, refusals, refusedWith } from '../../http/schemas.ts'
+import type { Author } from '../../ledger/author.ts'
 import { mayApprove } from '../authority.ts'
 import { approvalRefusals, decisionRefusals } from '../change-answers.ts'
 import { changeRequest, changeRequestFilter, changeRequestId } from '../change-request-schemas.ts'
@@ -15,7 +17,7 @@ import {
   listChangeRequests,
   loadChangeRequest,
 } from '../change-request-store.ts'
-import { applyChangeRequest, decideChangeRequest } from '../change-requests.ts'
+import { applyChangeRequest, type Decision, decideChangeRequest } from '../change-requests.ts'
 import { publishAll } from '../publish.ts'
 import { toRefusal } from '../refusals.ts'
 import { published } from '../schemas.ts'
@@ -49,6 +51,37 @@ function decisionRefusal(actor: Actor, { author, environments }: ChangeRequest):
 async function loadVisible(c: Context<Management>, id: string): Promise<ListedChangeRequest | undefined> {
   const request = await loadChangeRequest(c.env.DB, id)
   return request && isVisible(c.var.actor, request) ? request : undefined
+}
+
+/** Whoever issued the author's token may take a change back too. */
+function cancelRefusal(actor: Actor, request: ChangeRequest): Refusal | undefined {
+  const isOwn = request.author.id === actor.id || request.author.issuedBy === actor.id
+  return isOwn ? undefined : decisionRefusal(actor, request)
+}
+
+/** The change request, if the actor sees it and may decide about it. */
+async function loadDecidable(
+  c: Context<Management>,
+  id: string,
+  refusalOf = decisionRefusal,
+): Promise<Result<ListedChangeRequest, Refusal>> {
+  const request = await loadVisible(c, id)
+  if (!request) return err(notFound(`change request "${id}"`))
+  const refusal = refusalOf(c.var.actor, request)
+  return refusal ? err(refusal) : ok(request)
+}
+
+/** Decides about a change that goes on waiting, or will never happen. */
+async function answerDecision(
+  c: Context<Management>,
+  request: ChangeRequest,
+  decision: Decision,
+  author: Author,
+) {
+  const result = await decideChangeRequest(c.env.DB, request, decision, c.var.actor, author)
+  return result.ok
+    ? c.json({ changeRequest: shown(result.value), environments: {} }, 200)
+    : refuse(c, toRefusal(result.error))
 }
 
 const decisionRoute = <Path extends string>(
@@ -120,16 +153,12 @@ export function createChangeRequestRoutes(observations: Observations) {
       ),
       async (c) => {
         const { id } = c.req.valid('param')
-        const request = await loadVisible(c, id)
-        if (!request) return refuse(c, notFound(`change request "${id}"`))
-        const refusal = decisionRefusal(c.var.actor, request)
-        if (refusal) return refuse(c, refusal)
+        const found = await loadDecidable(c, id)
+        if (!found.ok) return refuse(c, found.error)
         const author = authorOf(c, c.req.valid('json').comment)
+        const request = found.value
         if (request.applyAt !== null && request.applyAt > author.now) {
-          const waiting = await decideChangeRequest(c.env.DB, request, 'approve', c.var.actor, author)
-          return waiting.ok
-            ? c.json({ changeRequest: shown(waiting.value), environments: {} }, 200)
-            : refuse(c, toRefusal(waiting.error))
+          return answerDecision(c, request, 'approve', author)
         }
         const workbench = workbenchOf(c, observations)
         const applied = await applyChangeRequest(workbench, request, c.var.actor, author)
@@ -147,15 +176,10 @@ export function createChangeRequestRoutes(observations: Observations) {
       ),
       async (c) => {
         const { id } = c.req.valid('param')
-        const request = await loadVisible(c, id)
-        if (!request) return refuse(c, notFound(`change request "${id}"`))
-        const refusal = decisionRefusal(c.var.actor, request)
-        if (refusal) return refuse(c, refusal)
+        const found = await loadDecidable(c, id)
+        if (!found.ok) return refuse(c, found.error)
         const author = authorOf(c, c.req.valid('json').comment)
-        const result = await decideChangeRequest(c.env.DB, request, 'reject', c.var.actor, author)
-        return result.ok
-          ? c.json({ changeRequest: shown(result.value), environments: {} }, 200)
-          : refuse(c, toRefusal(result.error))
+        return answerDecision(c, found.value, 'reject', author)
       },
     )
     .openapi(
@@ -166,17 +190,10 @@ export function createChangeRequestRoutes(observations: Observations) {
       ),
       async (c) => {
         const { id } = c.req.valid('param')
-        const request = await loadVisible(c, id)
-        if (!request) return refuse(c, notFound(`change request "${id}"`))
-        const { id: own } = c.var.actor
-        const isOwn = request.author.id === own || request.author.issuedBy === own
-        const refusal = isOwn ? undefined : decisionRefusal(c.var.actor, request)
-        if (refusal) return refuse(c, refusal)
+        const found = await loadDecidable(c, id, cancelRefusal)
+        if (!found.ok) return refuse(c, found.error)
         const author = authorOf(c, c.req.valid('json').comment)
-        const result = await decideChangeRequest(c.env.DB, request, 'cancel', c.var.actor, author)
-        return result.ok
-          ? c.json({ changeRequest: shown(result.value), environments: {} }, 200)
-          : refuse(c, toRefusal(result.error))
+        return answerDecision(c, found.value, 'cancel', author)
       },
     )
 }
