@@ -26,13 +26,15 @@ export function neededRole(operation: Operation): Role {
     case 'flag.unarchive':
     case 'segment.save':
     case 'segment.delete':
+    case 'metric.save':
+    case 'metric.delete':
       return 'developer'
   }
 }
 
-/** Whether an operation cannot change any answer that somebody relies on: a new flag is switched off. */
-function isHarmless(operation: Operation): boolean {
-  return 'revision' in operation && operation.revision === 0 && operation.kind === 'flag.save'
+/** Whether an operation cannot change anything that somebody relies on: a new flag is off, a new metric watches nothing. */
+function isHarmless({ kind, revision }: Operation): boolean {
+  return revision === 0 && (kind === 'flag.save' || kind === 'metric.save')
 }
 
 /** The environment that an operation copies from, which its author then sees. */

@@ -30,6 +30,12 @@ const CODES: { readonly [kind in Operation['kind']]: SaveErrorCodes } = {
   },
   'segment.save': { ...NAMED, 413: ['too_large', 'environment_too_large'], 422: ['invalid', ...POINTING] },
   'segment.delete': { ...NAMED, 409: ['still_referenced'] },
+  'metric.save': {
+    409: ['metric_in_use', 'still_referenced'],
+    413: ['environment_too_large'],
+    422: ['invalid', 'too_many'],
+  },
+  'metric.delete': { ...NAMED, 409: ['metric_in_use', 'still_referenced'] },
 }
 
 const SUBMITTED: RefusalCodes = { 412: ['stale'], 422: ['in_the_past'], 428: ['revision_required'] }

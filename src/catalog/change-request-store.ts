@@ -11,13 +11,14 @@ export type ChangeRequest = typeof changeRequests.$inferSelect
 /** A change request, and whether what it was made from has changed since, so that it can no longer be applied. */
 export type ListedChangeRequest = ChangeRequest & { readonly stale: boolean }
 
-const part = (field: 'kind' | 'environment' | 'flag' | 'segment' | 'revision') =>
+const part = (field: 'kind' | 'environment' | 'flag' | 'segment' | 'metric' | 'revision') =>
   sql.raw(`change_requests.operation ->> '${field}'`)
 
 const environmentRevision = sql`(SELECT revision FROM environments WHERE key = ${part('environment')})`
 const flagRevision = sql`(SELECT revision FROM flags WHERE key = ${part('flag')})`
 const segmentRevision = sql`(SELECT revision FROM segments
   WHERE environment = ${part('environment')} AND key = ${part('segment')})`
+const metricRevision = sql`(SELECT revision FROM metrics WHERE key = ${part('metric')})`
 
 /** The revision at which what an operation changes stands; null when there is none. */
 const REVISION: { readonly [kind in Operation['kind']]: SQL } = {
@@ -31,6 +32,8 @@ const REVISION: { readonly [kind in Operation['kind']]: SQL } = {
     WHERE environment = ${part('environment')} AND flag = ${part('flag')})`,
   'segment.save': segmentRevision,
   'segment.delete': segmentRevision,
+  'metric.save': metricRevision,
+  'metric.delete': metricRevision,
 }
 
 const CASES = Object.entries(REVISION).map(

@@ -21,6 +21,7 @@ import {
   flagConfigurations,
   flags,
   history,
+  metrics,
   references,
   revisions,
   segments,
@@ -35,9 +36,9 @@ export type EntityWrite = {
   readonly pointsAt?: readonly Pointer[]
 }
 
-/** What an entity points at: a segment, or some variants of a flag. */
+/** What an entity points at: a segment, a metric, or some variants of a flag. */
 export type Pointer = {
-  readonly kind: 'flags' | 'segments'
+  readonly kind: 'flags' | 'segments' | 'metrics'
   readonly key: string
   readonly variants: readonly string[]
 }
@@ -45,7 +46,7 @@ export type Pointer = {
 /** A new revision of what people change, as they sent it; null when it is deleted. */
 export type RevisionWrite = {
   readonly kind: typeof revisions.$inferSelect.kind
-  /** Empty for a flag's definition. */
+  /** Empty for a flag's definition and for a metric. */
   readonly environment: string
   readonly key: string
   readonly body: object | null
@@ -109,7 +110,7 @@ export function nextRevision({ kind, environment, key }: Omit<RevisionWrite, 'bo
 /** The environments that a change concerns, whether or not it reaches their edge. */
 export function concernedBy({ entities, revisions }: Change): readonly string[] {
   const keys = new Set([...entities, ...revisions].map(({ environment }) => environment))
-  // A flag's definition belongs to none.
+  // A flag's definition and a metric belong to none.
   keys.delete('')
   return [...keys]
 }
@@ -163,7 +164,13 @@ function revisionStatements(written: readonly RevisionWrite[], author: Author, t
   )
 }
 
-/** References that lead from where a change is, down or up, as (environment, start, reached, depth). */
+/** The kinds of entities that point at others. */
+const POINTING: ReadonlySet<EntityKind> = new Set(['flags', 'segments', 'rollouts', 'measurements'])
+
+/**
+ * References that lead from where a change is, down or up, as (environment, start, reached, depth): those of flags and
+ * segments, which are what evaluating walks along.
+ */
 function reach(changed: string, direction: 'down' | 'up'): SQL {
   const [near, far] = direction === 'down' ? ['from', 'to'] : ['to', 'from']
   const column = (side: string | undefined, name: string) => sql.identifier(`${side}_${name}`)
@@ -172,7 +179,7 @@ function reach(changed: string, direction: 'down' | 'up'): SQL {
     UNION
     SELECT reached.environment, start_kind, start_key, ${column(far, 'kind')}, ${column(far, 'key')}, depth + 1
       FROM reached JOIN ${references} AS next ON next.environment = reached.environment
-        AND next.${column(near, 'kind')} = reached.kind AND next.${column(near, 'key')} = reached.key
+        AND next.from_kind IN ('flags', 'segments') AND next.${column(near, 'kind')} = reached.kind AND next.${column(near, 'key')} = reached.key
       WHERE depth <= ${MAX_NESTING}
   )`
 }
@@ -184,6 +191,7 @@ function pointerGuards(changed: string): Statement[] {
       SELECT 1 FROM ${references} AS named WHERE ${own} AND NOT (
         (to_kind = 'segments' AND EXISTS (SELECT 1 FROM ${segments}
           WHERE segments.environment = named.environment AND segments.key = named.to_key))
+        OR (to_kind = 'metrics' AND EXISTS (SELECT 1 FROM ${metrics} WHERE metrics.key = named.to_key))
         OR (to_kind = 'flags' AND EXISTS (SELECT 1 FROM ${flagConfigurations} AS configured
           JOIN ${flags} ON flags.key = configured.flag AND flags.archived_at IS NULL
           WHERE configured.environment = named.environment AND configured.flag = named.to_key))
@@ -201,7 +209,7 @@ function pointerGuards(changed: string): Statement[] {
 
 /** Replaces what the entities point at, and holds that nothing is left pointing at what is not there. */
 function referenceStatements(entities: readonly EntityWrite[]): Statement[] {
-  const pointing = entities.filter(({ kind }) => kind === 'flags' || kind === 'segments')
+  const pointing = entities.filter(({ kind }) => POINTING.has(kind))
   if (pointing.length === 0) return []
   const changed = keysOf(pointing)
   const withPointers = pointing.filter(({ pointsAt = [] }) => pointsAt.length > 0)
@@ -209,7 +217,7 @@ function referenceStatements(entities: readonly EntityWrite[]): Statement[] {
     pointsAt.map((pointer) => [environment, kind, key, pointer.kind, pointer.key, pointer.variants]),
   )
   const gone = pointing.filter(({ text }) => text === null)
-  const changedFlags = keysOf(pointing.filter(({ kind, text }) => kind === 'flags' && text !== null))
+  const staying = keysOf(pointing.filter(({ text }) => text !== null))
   return [
     sql`DELETE FROM ${references} WHERE (environment, from_kind, from_key) IN
       (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(${changed}))`,
@@ -223,9 +231,9 @@ function referenceStatements(entities: readonly EntityWrite[]): Statement[] {
       JOIN ${flags} ON flags.key = pointer.to_key
       WHERE pointer.to_kind = 'flags' AND (
         (pointer.environment, pointer.from_kind, pointer.from_key) IN
-          (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(${changedFlags}))
+          (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(${staying}))
         OR (pointer.environment, pointer.to_kind, pointer.to_key) IN
-          (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(${changedFlags}))
+          (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(${staying}))
       ) AND named.value NOT IN (SELECT value ->> 'name' FROM json_each(flags.variants)))`,
     ...(gone.length > 0
       ? [

@@ -13,6 +13,8 @@ import {
   pairEntries,
 } from './difference.ts'
 import { type DiffField, diffSwitch, diffText, diffValue, type Fields } from './document-fields.ts'
+import { DEFAULT_SHARDS } from './layouts.ts'
+import type { MetricDraft } from './operation.ts'
 import { count, quote, type ReadonlyJson } from './wording.ts'
 
 export type { Difference } from './difference.ts'
@@ -35,10 +37,14 @@ export type EnvironmentDocument = {
   readonly protected: boolean
   readonly keepContexts: boolean
   readonly contextKeys: readonly { readonly [field: string]: ReadonlyJson }[]
+  readonly shards: number
 }
 
+/** A metric with its notes. */
+export type MetricDocument = MetricDraft
+
 /** The documents that can be compared; a configuration is the engine's `FlagConfiguration`. */
-export type DocumentKind = 'flag' | 'configuration' | 'segment' | 'environment'
+export type DocumentKind = 'flag' | 'configuration' | 'segment' | 'environment' | 'metric'
 
 const VARIANTS: EntryWords<Variant> = {
   list: 'variants',
@@ -130,6 +136,25 @@ const ENVIRONMENT_FIELDS: Fields<EnvironmentDocument> = {
     'contexts are no longer kept',
   ),
   contextKeys: diffContextKeys,
+  shards: (before = DEFAULT_SHARDS, after = DEFAULT_SHARDS) =>
+    diffValue('shards', 'number of shards', before, after),
+}
+
+const METRIC_FIELDS: Fields<MetricDocument> = {
+  event: (before, after) => diffText('event', 'event', before, after),
+  kind: (before, after) => diffValue('kind', 'kind', before, after),
+  denominator: (before, after) => diffValue('denominator', 'denominator', before, after),
+  unit: (before, after) => diffText('unit', 'unit', before, after),
+  goodDirection: (before, after) => diffValue('goodDirection', 'good direction', before, after),
+  cap: (before, after) => diffValue('cap', 'cap', before, after),
+  preExposure: diffSwitch(
+    'preExposure',
+    'days are kept of every unit now, exposed or not',
+    'days are no longer kept of units that are not exposed',
+  ),
+  description: FLAG_FIELDS.description,
+  tags: FLAG_FIELDS.tags,
+  owner: FLAG_FIELDS.owner,
 }
 
 function isPresent(value: unknown): value is ReadonlyJson {
@@ -167,6 +192,8 @@ function diffPresent(kind: DocumentKind, before: JsonObject, after: JsonObject):
       return diffFields(SEGMENT_FIELDS, before, after)
     case 'environment':
       return diffFields(ENVIRONMENT_FIELDS, before, after)
+    case 'metric':
+      return diffFields(METRIC_FIELDS, before, after)
   }
 }
 

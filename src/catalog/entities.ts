@@ -5,9 +5,17 @@ import type { JsonObject } from '../engine/json.ts'
 import type { EntityKind as EngineKind } from '../engine/snapshot.ts'
 
 /** The kinds of entities in an environment's snapshot; those beyond the engine's are for the delivery alone. */
-export type EntityKind = EngineKind | 'keys' | 'settings'
+export type EntityKind = EngineKind | 'keys' | 'settings' | 'metrics' | 'measurements'
 
-export const ENTITY_KINDS: readonly EntityKind[] = ['flags', 'segments', 'rollouts', 'keys', 'settings']
+export const ENTITY_KINDS: readonly EntityKind[] = [
+  'flags',
+  'segments',
+  'rollouts',
+  'keys',
+  'settings',
+  'metrics',
+  'measurements',
+]
 
 /** The one entity of the kind `settings`. */
 export const SETTINGS_KEY = 'environment'
@@ -27,6 +35,9 @@ export function isExpired({ expiresAt }: KeyRecord, now: number): boolean {
   return expiresAt !== undefined && now >= expiresAt
 }
 
+/** Over how many shards events are spread, of batches made from an instant (in milliseconds since 1970) on. */
+export type ShardLayout = { readonly since: number; readonly shards: number }
+
 /** What the edge must know of an environment itself. */
 export type EnvironmentSettings = {
   /** How long an isolate may go without asking for news, in seconds. */
@@ -37,6 +48,8 @@ export type EnvironmentSettings = {
   readonly keepContexts?: boolean
   /** Public keys (JWK), one of which must have signed a client's context; left out: it need not be signed. */
   readonly contextKeys?: readonly JsonObject[]
+  /** Oldest first; left out: 2 shards, always. */
+  readonly layouts?: readonly ShardLayout[]
 }
 
 /** The text of a flag: its definition and its configuration in one object, without what the edge does not need. */
@@ -69,11 +82,12 @@ export function keyText({ kind, hash, expiresAt }: KeyRecord): string {
 
 /** The text of an environment's settings. */
 export function settingsText(settings: EnvironmentSettings): string {
-  const { refreshSeconds, signingSecret, keepContexts = false, contextKeys = [] } = settings
+  const { refreshSeconds, signingSecret, keepContexts = false, contextKeys = [], layouts = [] } = settings
   return JSON.stringify({
     refreshSeconds,
     signingSecret,
     ...(keepContexts ? { keepContexts } : {}),
     ...(contextKeys.length > 0 ? { contextKeys } : {}),
+    ...(layouts.length > 0 ? { layouts } : {}),
   })
 }

@@ -2,6 +2,7 @@
 import { z } from '@hono/zod-openapi'
 import type { JsonObject } from '../engine/json.ts'
 import { instant } from '../http/schemas.ts'
+import { DEFAULT_SHARDS, MAX_SHARDS } from './layouts.ts'
 import { change, count, environmentKey, jsonObject, revision, version } from './schemas.ts'
 
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
@@ -28,6 +29,10 @@ const environmentFields = {
       description: 'Public keys (JWK); where there are any, contexts of client keys must be signed.',
       example: [],
     }),
+  shards: z.number().int().min(1).max(MAX_SHARDS).openapi({
+    description: 'Over how many shards events are spread; another number counts two minutes later.',
+    example: DEFAULT_SHARDS,
+  }),
 }
 
 export const environmentDraft = z
@@ -37,6 +42,7 @@ export const environmentDraft = z
     protected: environmentFields.protected.default(false),
     keepContexts: environmentFields.keepContexts.default(false),
     contextKeys: environmentFields.contextKeys.default([]),
+    shards: environmentFields.shards.default(DEFAULT_SHARDS),
     copyFrom: environmentKey
       .optional()
       .openapi({ description: 'For a new one: where its configurations and segments come from.' }),

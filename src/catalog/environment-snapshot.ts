@@ -3,7 +3,14 @@ import { isJsonObject } from '../engine/json.ts'
 import { err, ok, type Result } from '../engine/result.ts'
 import { type EntityChange, Snapshot } from '../engine/snapshot.ts'
 import { readSnapshotText, type Section } from '../engine/snapshot-text.ts'
-import { type EntityKind, type EnvironmentSettings, type KeyRecord, SETTINGS_KEY } from './entities.ts'
+import {
+  type EntityKind,
+  type EnvironmentSettings,
+  type KeyRecord,
+  SETTINGS_KEY,
+  type ShardLayout,
+} from './entities.ts'
+import { type Measurement, type Metric, parseMeasurementText, parseMetricText } from './measurement.ts'
 
 /** What has changed in an environment between two versions. */
 export type Delta = {
@@ -17,10 +24,17 @@ export type Delta = {
 }
 
 export type EnvironmentSnapshot = {
+  /** Moved on in place: it may be newer than what stands beside it. */
   readonly flags: Snapshot
+  /** Which version of the environment all but the flags are of. */
+  readonly version: number
   /** By id. A change of any key makes a new map. */
   readonly keys: ReadonlyMap<string, KeyRecord>
   readonly settings: EnvironmentSettings
+  /** By key. A change of any metric makes a new map. */
+  readonly metrics: ReadonlyMap<string, Metric>
+  /** By id. A change of any measurement makes a new map. */
+  readonly measurements: ReadonlyMap<string, Measurement>
 }
 
 function parseText(text: string): unknown {
@@ -40,25 +54,40 @@ function parseKey(id: string, text: string): KeyRecord | undefined {
   return typeof expiresAt === 'number' ? { id, kind, hash, expiresAt } : undefined
 }
 
+function isLayout(value: unknown): value is ShardLayout {
+  return isJsonObject(value) && Number.isInteger(value.since) && Number.isInteger(value.shards)
+}
+
 function parseSettings(text: string | undefined): EnvironmentSettings | undefined {
   const value = text === undefined ? undefined : parseText(text)
   if (!isJsonObject(value)) return undefined
-  const { refreshSeconds, signingSecret, keepContexts, contextKeys } = value
+  const { refreshSeconds, signingSecret, keepContexts, contextKeys, layouts = [] } = value
   if (typeof refreshSeconds !== 'number' || typeof signingSecret !== 'string') return undefined
-  const settings = { refreshSeconds, signingSecret, ...(keepContexts === true ? { keepContexts } : {}) }
+  if (!Array.isArray(layouts) || !layouts.every(isLayout)) return undefined
+  const settings = {
+    refreshSeconds,
+    signingSecret,
+    ...(keepContexts === true ? { keepContexts } : {}),
+    ...(layouts.length > 0 ? { layouts } : {}),
+  }
   if (contextKeys === undefined) return settings
   if (!Array.isArray(contextKeys) || !contextKeys.every(isJsonObject)) return undefined
   return { ...settings, contextKeys }
 }
 
-function parseKeys(section: Section): Result<Map<string, KeyRecord>, string> {
-  const keys = new Map<string, KeyRecord>()
-  for (const [id, text] of section) {
-    const key = parseKey(id, text)
-    if (!key) return err(`key "${id}" cannot be read`)
-    keys.set(id, key)
+/** Parses every entity of a kind. */
+function parseSection<T>(
+  name: string,
+  section: Section | undefined,
+  parse: (key: string, text: string) => T | undefined,
+): Result<Map<string, T>, string> {
+  const entities = new Map<string, T>()
+  for (const [key, text] of section ?? []) {
+    const entity = parse(key, text)
+    if (!entity) return err(`${name} "${key}" cannot be read`)
+    entities.set(key, entity)
   }
-  return ok(keys)
+  return ok(entities)
 }
 
 /** Opens the text of a snapshot of `environment`; flags and segments are parsed when they are first asked for. */
@@ -67,11 +96,38 @@ export function openEnvironment(environment: string, text: string): Result<Envir
   if (!read.ok) return read
   if (read.value.environment !== environment) return err(`it is of environment "${read.value.environment}"`)
   const { sections } = read.value
-  const keys = parseKeys(sections.keys ?? new Map())
+  const keys = parseSection('key', sections.keys, parseKey)
   if (!keys.ok) return keys
+  const metrics = parseSection('metric', sections.metrics, parseMetricText)
+  if (!metrics.ok) return metrics
+  const measurements = parseSection('measurement', sections.measurements, parseMeasurementText)
+  if (!measurements.ok) return measurements
   const settings = parseSettings(sections.settings?.get(SETTINGS_KEY))
   if (!settings) return err('the settings cannot be read')
-  return ok({ flags: new Snapshot(read.value), keys: keys.value, settings })
+  return ok({
+    flags: new Snapshot(read.value),
+    version: read.value.version,
+    keys: keys.value,
+    settings,
+    metrics: metrics.value,
+    measurements: measurements.value,
+  })
+}
+
+/** The entities of a kind, in a new map, with one of them replaced, or taken out where its text is null. */
+function replaceEntity<T>(
+  name: string,
+  entities: ReadonlyMap<string, T>,
+  key: string,
+  text: string | null,
+  parse: (key: string, text: string) => T | undefined,
+): Result<ReadonlyMap<string, T>, string> {
+  const next = new Map(entities)
+  const entity = text === null ? null : parse(key, text)
+  if (entity === undefined) return err(`${name} "${key}" cannot be read`)
+  if (entity === null) next.delete(key)
+  else next.set(key, entity)
+  return ok(next)
 }
 
 function isEngineChange(change: Delta['changes'][number]): change is EntityChange {
@@ -89,15 +145,20 @@ export function patchEnvironment(
 ): Result<EnvironmentSnapshot, string> {
   const { flags } = current
   if (delta.from > flags.version) return err(`it begins at version ${delta.from}, after ${flags.version}`)
-  let { keys, settings } = current
+  let { keys, settings, metrics, measurements } = current
   for (const { kind, key, text } of delta.changes) {
     if (kind === 'keys') {
-      const record = text === null ? null : parseKey(key, text)
-      if (record === undefined) return err(`key "${key}" cannot be read`)
-      const next = new Map(keys)
-      if (record) next.set(key, record)
-      else next.delete(key)
-      keys = next
+      const next = replaceEntity('key', keys, key, text, parseKey)
+      if (!next.ok) return next
+      keys = next.value
+    } else if (kind === 'metrics') {
+      const next = replaceEntity('metric', metrics, key, text, parseMetricText)
+      if (!next.ok) return next
+      metrics = next.value
+    } else if (kind === 'measurements') {
+      const next = replaceEntity('measurement', measurements, key, text, parseMeasurementText)
+      if (!next.ok) return next
+      measurements = next.value
     } else if (kind === 'settings') {
       const parsed = text === null ? undefined : parseSettings(text)
       if (!parsed) return err('the settings cannot be read')
@@ -105,5 +166,5 @@ export function patchEnvironment(
     }
   }
   const moved = flags.patch(delta.to, delta.changes.filter(isEngineChange))
-  return moved.ok ? ok({ flags, keys, settings }) : moved
+  return moved.ok ? ok({ flags, version: delta.to, keys, settings, metrics, measurements }) : moved
 }

@@ -1,30 +1,22 @@
 import { and, asc, eq, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
 import { randomHex } from '../access/key.ts'
-import type { FlagConfiguration, Segment } from '../engine/flag.ts'
 import { err, ok, type Result } from '../engine/result.ts'
-import type { Guard } from '../ledger/commit.ts'
 import type { Statement } from '../ledger/statement.ts'
 import { outbox } from '../ledger/tables.ts'
-import { type Change, type EntityWrite, isAtRevision, nextRevision, type RevisionWrite } from './change.ts'
-import { toChunks } from './chunks.ts'
-import { SETTINGS_KEY, settingsText } from './entities.ts'
-import {
-  configurationInserts,
-  flagEntity,
-  initialConfiguration,
-  type NewConfiguration,
-} from './flag-entity.ts'
-import { flagColumns, type StoredFlag } from './flag-store.ts'
+import { beginningsOf, loadBeginnings } from './beginnings.ts'
+import { type Change, type EntityWrite, isAtRevision, nextRevision } from './change.ts'
+import { clearingOwed } from './clearing.ts'
+import { SETTINGS_KEY, type ShardLayout, settingsText } from './entities.ts'
+import { initialLayouts, mostShards, nextLayouts, shardsAt } from './layouts.ts'
 import type { EnvironmentDraft, Operation } from './operation.ts'
 import type { SaveError } from './save-error.ts'
-import { segmentEntity } from './segments.ts'
 import {
   environments,
   flagConfigurations,
-  flags,
   history,
   keys,
+  measurements,
   references,
   revisions,
   segments,
@@ -48,6 +40,7 @@ const columns = {
   protected: environments.protected,
   keepContexts: environments.keepContexts,
   contextKeys: environments.contextKeys,
+  shards: environments.shards,
   version: environments.version,
   revision: environments.revision,
   bytes: environments.bytes,
@@ -67,116 +60,39 @@ export async function loadEnvironment(
   return drizzle(database).select(columns).from(environments).where(eq(environments.key, key)).get()
 }
 
+/** How many shards hold what was counted in an environment: whoever reads it asks that many. */
+export async function loadShardCount(database: D1Database, environment: string): Promise<number> {
+  const row = await drizzle(database)
+    .select({ layouts: environments.layouts })
+    .from(environments)
+    .where(eq(environments.key, environment))
+    .get()
+  return mostShards(row?.layouts ?? [])
+}
+
+/** What an environment's signatures, and the ids of its units, are made with; undefined when there is none of that key. */
+export async function loadSigningSecret(
+  database: D1Database,
+  environment: string,
+): Promise<string | undefined> {
+  const row = await drizzle(database)
+    .select({ signingSecret: environments.signingSecret })
+    .from(environments)
+    .where(eq(environments.key, environment))
+    .get()
+  return row?.signingSecret
+}
+
 /** The entity that an environment itself is in its snapshot. */
 export function settingsEntity(
   environment: string,
   signingSecret: string,
   draft: EnvironmentDraft,
+  layouts: readonly ShardLayout[],
 ): EntityWrite {
   const { refreshSeconds, keepContexts, contextKeys } = draft
-  const text = settingsText({ refreshSeconds, signingSecret, keepContexts, contextKeys })
+  const text = settingsText({ refreshSeconds, signingSecret, keepContexts, contextKeys, layouts })
   return { environment, kind: 'settings', key: SETTINGS_KEY, text }
-}
-
-type NewSegment = Segment & { readonly description: string }
-
-/** What a new environment starts out with, and that it is still so when it is made. */
-type Beginnings = {
-  readonly configurations: readonly (NewConfiguration & { readonly definition: StoredFlag })[]
-  readonly segments: readonly NewSegment[]
-  readonly guard: Guard
-}
-
-/** A number that every change of any flag's definition raises, and nothing lowers. */
-const flagsState = sql`(SELECT count(*) FROM ${revisions} WHERE ${eq(revisions.kind, 'flag')})`
-
-/** The version of an environment; without one, a text that no version is. */
-const versionOf = (environment: string | undefined) =>
-  sql`coalesce((SELECT version FROM ${environments} WHERE ${eq(environments.key, environment ?? '')}), '-')`
-
-async function loadBeginnings(
-  database: D1Database,
-  environment: string,
-  copyFrom: string | undefined,
-): Promise<Beginnings> {
-  const db = drizzle(database)
-  // What was so before anything is read must be so when it is written.
-  const state = await db.get<{ flags: number; version: string | number }>(
-    sql`SELECT ${flagsState} AS flags, ${versionOf(copyFrom)} AS version`,
-  )
-  const all = await db.select(flagColumns).from(flags).orderBy(asc(flags.key))
-  const source = copyFrom ?? ''
-  const copied = await db
-    .select({ flag: flagConfigurations.flag, configuration: flagConfigurations.configuration })
-    .from(flagConfigurations)
-    .where(eq(flagConfigurations.environment, source))
-  const configurationOf = new Map<string, FlagConfiguration>(
-    copied.map(({ flag, configuration }) => [flag, configuration]),
-  )
-  return {
-    configurations: all.map((definition) => ({
-      flag: definition.key,
-      environment,
-      configuration: configurationOf.get(definition.key) ?? initialConfiguration(definition),
-      definition,
-    })),
-    segments: await db.select().from(segments).where(eq(segments.environment, source)),
-    guard: {
-      column: 'fresh',
-      holds: sql`(${flagsState}, ${versionOf(copyFrom)}) = (${state.flags}, ${state.version})`,
-    },
-  }
-}
-
-function segmentInserts(environment: string, copied: readonly NewSegment[], now: number): Statement[] {
-  const rows = copied.map(({ key, description, condition, included, excluded }) => [
-    key,
-    description,
-    condition && JSON.stringify(condition),
-    JSON.stringify(included),
-    JSON.stringify(excluded),
-  ])
-  return toChunks(rows).map(
-    (chunk) => sql`INSERT INTO ${segments}
-      (environment, key, description, condition, included, excluded, revision, updated_at)
-      SELECT ${environment}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
-        1 + coalesce((SELECT max(revision) FROM ${revisions}
-          WHERE kind = 'segment' AND environment = ${environment} AND key = value ->> 0), 0), ${now}
-      FROM json_each(${chunk})`,
-  )
-}
-
-/** The rows and entities of an environment's beginnings. */
-export function beginningsOf(
-  environment: string,
-  { configurations, segments: copied }: Pick<Beginnings, 'configurations' | 'segments'>,
-  now: number,
-): Pick<Change, 'writes' | 'entities' | 'revisions'> {
-  const written: RevisionWrite[] = [
-    ...configurations.map(
-      ({ flag, configuration }) =>
-        ({ kind: 'configuration', environment, key: flag, body: configuration }) as const,
-    ),
-    ...copied.map(
-      ({ key, description, condition, included, excluded }) =>
-        ({
-          kind: 'segment',
-          environment,
-          key,
-          body: { description, condition, included, excluded },
-        }) as const,
-    ),
-  ]
-  return {
-    writes: [...configurationInserts(configurations, now), ...segmentInserts(environment, copied, now)],
-    entities: [
-      ...copied.map((segment) => segmentEntity(environment, segment)),
-      ...configurations
-        .filter(({ definition }) => definition.archivedAt === null)
-        .map(({ definition, configuration }) => flagEntity(definition, environment, configuration)),
-    ],
-    revisions: written,
-  }
 }
 
 const ownRevision = (key: string) => ({ kind: 'environment', environment: key, key: '' }) as const
@@ -188,13 +104,14 @@ export function environmentInsert(
   signingSecret: string,
   now: number,
 ): Statement {
-  const { name, refreshSeconds, keepContexts, contextKeys } = draft
+  const { name, refreshSeconds, keepContexts, contextKeys, shards } = draft
   return sql`INSERT INTO ${environments} (key, name, version, revision, bytes, refresh_seconds, signing_secret,
-      protected, keep_contexts, context_keys, created_at)
+      protected, keep_contexts, context_keys, shards, layouts, created_at)
     VALUES (${key}, ${name},
       coalesce((SELECT max(version) FROM ${history} WHERE ${eq(history.environment, key)}), 0),
       ${nextRevision(ownRevision(key))}, 0, ${refreshSeconds}, ${signingSecret},
-      ${Number(draft.protected)}, ${Number(keepContexts)}, ${JSON.stringify(contextKeys)}, ${now})`
+      ${Number(draft.protected)}, ${Number(keepContexts)}, ${JSON.stringify(contextKeys)}, ${shards},
+      ${JSON.stringify(initialLayouts(shards))}, ${now})`
 }
 
 async function planEnvironmentCreation(
@@ -214,7 +131,10 @@ async function planEnvironmentCreation(
     details: copyFrom === undefined ? {} : { copyFrom },
     guards: [isAtRevision(sql`${environments}`, eq(environments.key, key), 0), loaded.guard],
     writes: [environmentInsert(key, draft, signingSecret, now), ...beginnings.writes],
-    entities: [settingsEntity(key, signingSecret, draft), ...beginnings.entities],
+    entities: [
+      settingsEntity(key, signingSecret, draft, initialLayouts(draft.shards)),
+      ...beginnings.entities,
+    ],
     revisions: [{ ...ownRevision(key), body: draft }, ...beginnings.revisions],
   })
 }
@@ -233,11 +153,18 @@ export async function planEnvironmentSave(
   const own = eq(environments.key, key)
   const db = drizzle(database)
   const stored = await db
-    .select({ signingSecret: environments.signingSecret })
+    .select({ signingSecret: environments.signingSecret, layouts: environments.layouts })
     .from(environments)
     .where(own)
     .get()
   if (!stored) return err({ reason: 'stale' })
+  // A change that has waited since before there was such a setting says nothing of it.
+  const shards: number | undefined = draft.shards
+  const layouts = nextLayouts(
+    stored.layouts,
+    shards ?? shardsAt(stored.layouts, Number.POSITIVE_INFINITY),
+    now,
+  )
   return ok({
     action: 'environment.save',
     target: { kind: 'environment', key },
@@ -245,10 +172,10 @@ export async function planEnvironmentSave(
     writes: [
       db
         .update(environments)
-        .set({ ...draft, revision: nextRevision(ownRevision(key)) })
+        .set({ ...draft, layouts, revision: nextRevision(ownRevision(key)) })
         .where(own),
     ],
-    entities: [settingsEntity(key, stored.signingSecret, draft)],
+    entities: [settingsEntity(key, stored.signingSecret, draft, layouts)],
     revisions: [{ ...ownRevision(key), body: draft }],
   })
 }
@@ -287,11 +214,13 @@ export async function planEnvironmentDelete(
           GROUP BY kind, key) WHERE body IS NOT NULL`,
       sql`INSERT INTO ${outbox} (kind, environment, version, created_at)
         SELECT 'publish', key, version + 1, ${now} FROM ${environments} WHERE ${eq(environments.key, key)}`,
+      clearingOwed(key, await loadShardCount(database, key), now),
       gone('configuration', 'flag', flagConfigurations),
       gone('segment', 'key', segments),
       db.delete(references).where(eq(references.environment, key)),
       db.delete(flagConfigurations).where(eq(flagConfigurations.environment, key)),
       db.delete(segments).where(eq(segments.environment, key)),
+      db.delete(measurements).where(eq(measurements.environment, key)),
       db.delete(keys).where(eq(keys.environment, key)),
       db.delete(environments).where(and(eq(environments.key, key))),
     ],

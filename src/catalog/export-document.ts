@@ -5,7 +5,8 @@ import { parseFlagConfiguration, parseFlagDefinition, parseSegment } from '../en
 import type { Problem } from '../engine/problem.ts'
 import { err, ok, type Result } from '../engine/result.ts'
 import type { StoredFlag } from './flag-store.ts'
-import type { EnvironmentDraft, FlagDraft, SegmentDraft } from './operation.ts'
+import { MAX_METRICS, type NewMetric, parseMetric } from './metrics.ts'
+import type { EnvironmentDraft, FlagDraft, MetricDraft, SegmentDraft } from './operation.ts'
 import type { keys } from './tables.ts'
 import { unknownFields } from './unknown-fields.ts'
 
@@ -32,17 +33,19 @@ export type Export = {
     readonly archivedAt: number | null
     readonly configurations: { readonly [environment: string]: FlagConfiguration }
   })[]
+  readonly metrics: readonly (MetricDraft & { readonly key: string })[]
   readonly members: readonly (typeof members.$inferSelect)[]
   /** By their hashes, which let nobody in. */
   readonly tokens: readonly (typeof tokens.$inferSelect)[]
 }
 
-/** A document's flags and segments once they are read. */
+/** A document's flags, segments and metrics once they are read. */
 export type Checked = {
   readonly flags: readonly (StoredFlag & {
     readonly configurations: Export['flags'][number]['configurations']
   })[]
   readonly segments: ReadonlyMap<string, readonly (Segment & { readonly description: string })[]>
+  readonly metrics: readonly NewMetric[]
 }
 
 function duplicates(path: string, names: readonly string[], field = 'key'): Problem[] {
@@ -61,6 +64,24 @@ function within(path: string, problems: readonly Problem[]): Problem[] {
     ...problem,
     path: problem.path === '' ? path : `${path}.${problem.path}`,
   }))
+}
+
+function checkMetrics(exported: Export['metrics'], problems: Problem[]): NewMetric[] {
+  problems.push(
+    ...duplicates(
+      'metrics',
+      exported.map(({ key }) => key),
+    ),
+  )
+  if (exported.length > MAX_METRICS) {
+    problems.push({ path: 'metrics', rule: 'limit', message: `must have at most ${MAX_METRICS} entries` })
+  }
+  return exported.flatMap(({ key, ...draft }, index) => {
+    const parsed = parseMetric(key, draft)
+    if (parsed.ok) return [parsed.value]
+    problems.push(...within(`metrics[${index}]`, parsed.error))
+    return []
+  })
 }
 
 /** Reads a document; its problems where it cannot be imported. What it names is checked when it is written. */
@@ -133,5 +154,7 @@ export function checkExport(document: Export, now: number): Result<Checked, read
     })
     checkedSegments.set(environment, parsed)
   }
-  return problems.length > 0 ? err(problems) : ok({ flags: checkedFlags, segments: checkedSegments })
+  const checkedMetrics = checkMetrics(document.metrics, problems)
+  if (problems.length > 0) return err(problems)
+  return ok({ flags: checkedFlags, segments: checkedSegments, metrics: checkedMetrics })
 }

@@ -1,4 +1,4 @@
-import { asc, eq, type SQL, sql } from 'drizzle-orm'
+import { eq, type SQL, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
 import type { FlagConfiguration, FlagDefinition } from '../engine/flag.ts'
 import { parseFlagConfiguration, parseFlagDefinition } from '../engine/parse-flag.ts'
@@ -14,12 +14,13 @@ import {
   type RevisionWrite,
 } from './change.ts'
 import { flagText } from './entities.ts'
+import { areEnvironments, loadEnvironmentKeys } from './every-environment.ts'
 import { configurationInserts, flagEntity, initialConfiguration, isTooLarge } from './flag-entity.ts'
 import { loadConfigurations, loadFlag, type StoredConfiguration, type StoredFlag } from './flag-store.ts'
 import { MAX_FLAG_BYTES } from './limits.ts'
 import type { FlagDraft, FlagNotes } from './operation.ts'
 import type { SaveError } from './save-error.ts'
-import { environments, flagConfigurations, flags } from './tables.ts'
+import { flagConfigurations, flags } from './tables.ts'
 import { typeChange } from './type-change.ts'
 
 /** What people change of a flag, as its revisions hold it. */
@@ -42,12 +43,6 @@ const revisionOf = (key: string) => ({ kind: 'flag', environment: '', key }) as 
 
 function isFlagAt(key: string, revision: number): Guard {
   return isAtRevision(sql`${flags}`, eq(flags.key, key), revision)
-}
-
-/** A guard: there are these environments and no others, so that a new flag is in all of them. */
-function areEnvironments(keys: readonly string[]): Guard {
-  const listed = sql`SELECT json_group_array(key) FROM (SELECT key FROM ${environments} ORDER BY key)`
-  return { column: 'fresh', holds: sql`(${listed}) = ${JSON.stringify(keys)}` }
 }
 
 function problemsIn(
@@ -73,15 +68,15 @@ async function planFlagCreation(
   now: number,
 ): Promise<Result<Change, SaveError>> {
   const db = drizzle(database)
-  const all = await db.select({ key: environments.key }).from(environments).orderBy(asc(environments.key))
+  const all = await loadEnvironmentKeys(database)
   const configuration = initialConfiguration(definition)
-  const entities = all.map(({ key: environment }) => flagEntity(definition, environment, configuration))
+  const entities = all.map((environment) => flagEntity(definition, environment, configuration))
   if (isTooLarge(entities)) return err({ reason: 'too_large', limit: MAX_FLAG_BYTES })
-  const configured = all.map(({ key: environment }) => ({ flag: key, environment, configuration }))
+  const configured = all.map((environment) => ({ flag: key, environment, configuration }))
   return ok({
     action: 'flag.create',
     target: { kind: 'flag', key },
-    guards: [isFlagAt(key, 0), areEnvironments(all.map(({ key }) => key))],
+    guards: [isFlagAt(key, 0), areEnvironments(all)],
     writes: [
       db.insert(flags).values({
         key,

@@ -64,6 +64,8 @@ export class HubStore {
       rollouts: new Map(),
       keys: new Map(),
       settings: new Map(),
+      metrics: new Map(),
+      measurements: new Map(),
     }
     if (this.created) {
       const rows = this.sql.exec<{ kind: EntityKind; key: string; text: string }>(

@@ -2,6 +2,7 @@
 // and then be done by the same code as at once.
 import type { FlagMetadata, FlagType, Variant } from '../engine/flag.ts'
 import type { Json, JsonObject } from '../engine/json.ts'
+import type { Metric } from './measurement.ts'
 
 /** An environment as people change it. */
 export type EnvironmentDraft = {
@@ -14,6 +15,8 @@ export type EnvironmentDraft = {
   readonly keepContexts: boolean
   /** Public keys (JWK); where there are any, a client key's context must be signed by one of them. */
   readonly contextKeys: readonly JsonObject[]
+  /** Over how many shards events are spread, 1 to 16. */
+  readonly shards: number
 }
 
 /** What people keep beside a flag's definition. */
@@ -39,6 +42,16 @@ export type SegmentDraft = {
   readonly included: readonly string[]
   readonly excluded: readonly string[]
 }
+
+/** What people keep beside a metric. */
+export type MetricNotes = Pick<FlagNotes, 'description' | 'tags' | 'owner'>
+
+/** A metric as people change it; checked when it is planned. */
+export type MetricDraft = MetricNotes &
+  Omit<Metric, 'key' | 'goodDirection'> & {
+    /** null: as its kind has it. */
+    readonly goodDirection: Metric['goodDirection'] | null
+  }
 
 /** `revision` is what the change was made from; 0 for what is new. */
 export type Operation =
@@ -84,3 +97,10 @@ export type Operation =
       readonly segment: string
       readonly revision: number
     }
+  | {
+      readonly kind: 'metric.save'
+      readonly metric: string
+      readonly draft: MetricDraft
+      readonly revision: number
+    }
+  | { readonly kind: 'metric.delete'; readonly metric: string; readonly revision: number }

@@ -6,6 +6,7 @@ import type { Change } from './change.ts'
 import { planConfigurationSave } from './configurations.ts'
 import { planEnvironmentDelete, planEnvironmentSave } from './environments.ts'
 import { planFlagArchive, planFlagDelete, planFlagSave, planFlagUnarchive } from './flags.ts'
+import { planMetricDelete, planMetricSave } from './metrics.ts'
 import type { Operation } from './operation.ts'
 import type { SaveError } from './save-error.ts'
 import { planSegmentDelete, planSegmentSave } from './segments.ts'
@@ -43,5 +44,9 @@ export async function planOperation(
       return planSegmentSave(database, operation, now)
     case 'segment.delete':
       return planSegmentDelete(database, operation)
+    case 'metric.save':
+      return planMetricSave(database, operation, now)
+    case 'metric.delete':
+      return planMetricDelete(database, operation)
   }
 }

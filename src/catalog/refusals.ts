@@ -5,8 +5,8 @@ import type { SaveError } from './save-error.ts'
 const PLAIN: { readonly [reason in CommitError['reason']]: readonly [RefusalStatus, string] } = {
   stale: [412, 'it has changed since, or exists already: read it again'],
   exists: [409, 'it exists already'],
-  unknown_reference: [422, 'it names a segment or a prerequisite that does not exist in this environment'],
-  unknown_variant: [422, 'a prerequisite would name a variant that its flag does not have'],
+  unknown_reference: [422, 'it names something that does not exist in this environment'],
+  unknown_variant: [422, 'a prerequisite or a rollout would name a variant that its flag does not have'],
   reference_cycle: [422, 'its segments or prerequisites lead back to it'],
   nested_too_deep: [422, 'segments and prerequisites would lead on through more than 10 others'],
   still_referenced: [409, 'something else still names it'],
@@ -26,6 +26,10 @@ export function toRefusal(error: SaveError): Refusal {
       return { status: 422, code, message: 'it is not valid', details: error.problems }
     case 'too_large':
       return { status: 413, code, message: `it is larger than ${error.limit} bytes` }
+    case 'too_many':
+      return { status: 422, code, message: `there may be at most ${error.limit} ${error.what}` }
+    case 'metric_in_use':
+      return { status: 409, code, message: 'what measurements watch stays as it is', details: error.users }
     case 'archived':
       return { status: 409, code, message: 'the flag is archived' }
     case 'not_only_off':

@@ -35,6 +35,7 @@ export type RevisionSubject =
       readonly environments: readonly string[] | null
     }
   | { readonly segment: string; readonly environment: string }
+  | { readonly metric: string }
 
 function conditionOf(subject: RevisionSubject): SQL | undefined {
   if ('segment' in subject) {
@@ -43,6 +44,9 @@ function conditionOf(subject: RevisionSubject): SQL | undefined {
       eq(revisions.environment, subject.environment),
       eq(revisions.key, subject.segment),
     )
+  }
+  if ('metric' in subject) {
+    return and(eq(revisions.kind, 'metric'), eq(revisions.environment, ''), eq(revisions.key, subject.metric))
   }
   const { environments } = subject
   return and(

@@ -1,5 +1,6 @@
 import type { Problem } from '../engine/problem.ts'
 import type { ChangeError } from './change.ts'
+import type { MetricUser } from './metric-store.ts'
 import type { Preview } from './preview.ts'
 
 /** Why a change was not taken; nothing of it was done. */
@@ -8,6 +9,10 @@ export type SaveError =
   | { readonly reason: 'not_found'; readonly what: string }
   | { readonly reason: 'invalid'; readonly problems: readonly Problem[] }
   | { readonly reason: 'too_large'; readonly limit: number }
+  /** There may be no more of them. */
+  | { readonly reason: 'too_many'; readonly limit: number; readonly what: string }
+  /** Measurements watch the metric, whose meaning then stays. */
+  | { readonly reason: 'metric_in_use'; readonly users: readonly MetricUser[] }
   /** The flag is archived, so it is at no edge. */
   | { readonly reason: 'archived' }
   /** Units that a split has given a variant would get another, and the request does not say that they may. */

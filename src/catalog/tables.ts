@@ -1,9 +1,20 @@
 import { sql } from 'drizzle-orm'
-import { check, index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import {
+  check,
+  index,
+  integer,
+  primaryKey,
+  real,
+  sqliteTable,
+  text,
+  uniqueIndex,
+} from 'drizzle-orm/sqlite-core'
 import type { Actor } from '../access/actor.ts'
 import type { Condition, FlagConfiguration, FlagMetadata, FlagType, Variant } from '../engine/flag.ts'
 import type { JsonObject } from '../engine/json.ts'
+import type { ShardLayout } from './entities.ts'
 import { MAX_ENVIRONMENT_BYTES } from './limits.ts'
+import type { MetricKind } from './measurement.ts'
 import type { Operation } from './operation.ts'
 import type { Preview } from './preview.ts'
 import type { Staleness } from './staleness.ts'
@@ -32,6 +43,10 @@ export const environments = sqliteTable(
       .$type<readonly JsonObject[]>()
       .notNull()
       .default(sql`'[]'`),
+    /** Over how many shards events are spread. */
+    shards: integer('shards').notNull().default(2),
+    /** Since when, and what it was before: see layouts.ts. */
+    layouts: text('layouts', { mode: 'json' }).$type<readonly ShardLayout[]>().notNull().default(sql`'[]'`),
     createdAt: integer('created_at').notNull(),
   },
   (table) => [
@@ -93,6 +108,26 @@ export const segments = sqliteTable(
   },
   (table) => [primaryKey({ columns: [table.environment, table.key] })],
 )
+
+/** What is counted, in every environment. */
+export const metrics = sqliteTable('metrics', {
+  key: text('key').primaryKey(),
+  event: text('event').notNull(),
+  kind: text('kind').$type<MetricKind>().notNull(),
+  denominator: text('denominator'),
+  unit: text('unit').notNull(),
+  goodDirection: text('good_direction', { enum: ['up', 'down'] }).notNull(),
+  cap: real('cap'),
+  preExposure: integer('pre_exposure', { mode: 'boolean' }).notNull(),
+  description: text('description').notNull(),
+  tags: text('tags', { mode: 'json' }).$type<readonly string[]>().notNull(),
+  owner: text('owner').notNull(),
+  /** Key, event, description, owner and tags in lower case, to be searched. */
+  search: text('search').notNull(),
+  revision: integer('revision').notNull(),
+  createdAt: integer('created_at').notNull(),
+  updatedAt: integer('updated_at').notNull(),
+})
 
 /** Evaluation keys; the key itself is never stored, only its SHA-256 in hex. */
 export const keys = sqliteTable(
@@ -160,19 +195,24 @@ export const measurements = sqliteTable(
     flag: text('flag').notNull(),
     id: text('id').notNull(),
     kind: text('kind', { enum: ['rollout', 'experiment'] }).notNull(),
+    /** All of it but the id, as the snapshot has it. */
+    body: text('body').notNull().default(''),
   },
-  (table) => [primaryKey({ columns: [table.environment, table.flag, table.id] })],
+  (table) => [
+    primaryKey({ columns: [table.environment, table.flag, table.id] }),
+    uniqueIndex('measurements_by_id').on(table.environment, table.id),
+  ],
 )
 
 /**
  * Every revision of what people change, as they sent it: a flag's definition and notes, a configuration, a segment,
- * an environment. Numbers go on when something is deleted and made again, so a revision never means two things.
+ * an environment, a metric. Numbers go on when something is deleted and made again, so a revision never means two things.
  */
 export const revisions = sqliteTable(
   'revisions',
   {
-    kind: text('kind', { enum: ['flag', 'configuration', 'segment', 'environment'] }).notNull(),
-    /** Empty for a flag's definition, which belongs to all. */
+    kind: text('kind', { enum: ['flag', 'configuration', 'segment', 'environment', 'metric'] }).notNull(),
+    /** Empty for a flag's definition and for a metric, which belong to all. */
     environment: text('environment').notNull(),
     key: text('key').notNull(),
     revision: integer('revision').notNull(),

@@ -7,10 +7,11 @@ import { members, tokens } from '../access/tables.ts'
 import type { FlagConfiguration } from '../engine/flag.ts'
 import { err, ok, type Result } from '../engine/result.ts'
 import type { Statement } from '../ledger/statement.ts'
+import { beginningsOf } from './beginnings.ts'
 import type { Change, EntityWrite, RevisionWrite } from './change.ts'
 import { toChunks } from './chunks.ts'
 import { keyText } from './entities.ts'
-import { beginningsOf, environmentInsert, settingsEntity } from './environments.ts'
+import { environmentInsert, settingsEntity } from './environments.ts'
 import {
   type Checked,
   checkExport,
@@ -22,24 +23,29 @@ import {
 import { isTooLarge } from './flag-entity.ts'
 import { flagColumns } from './flag-store.ts'
 import { revisionBody, searchText, toFlagDraft } from './flags.ts'
+import { initialLayouts } from './layouts.ts'
 import { MAX_FLAG_BYTES, MAX_SEGMENT_BYTES } from './limits.ts'
+import { metricColumns } from './metric-store.ts'
+import { metricInserts, toMetricDraft } from './metrics.ts'
 import type { SegmentDraft } from './operation.ts'
 import type { SaveError } from './save-error.ts'
 import { isSegmentTooLarge } from './segments.ts'
-import { environments, flagConfigurations, flags, keys, segments } from './tables.ts'
+import { environments, flagConfigurations, flags, keys, metrics, segments } from './tables.ts'
 
 /** Reads everything in one batch, so that it belongs together. */
 export async function exportAll(database: D1Database, now: number): Promise<Export> {
   const db = drizzle(database)
-  const [all, allFlags, configurations, allSegments, allKeys, allMembers, allTokens] = await db.batch([
-    db.select().from(environments).orderBy(asc(environments.key)),
-    db.select(flagColumns).from(flags).orderBy(asc(flags.key)),
-    db.select().from(flagConfigurations).orderBy(asc(flagConfigurations.environment)),
-    db.select().from(segments).orderBy(asc(segments.key)),
-    db.select().from(keys).orderBy(asc(keys.createdAt), asc(keys.id)),
-    db.select().from(members).orderBy(asc(members.id)),
-    db.select().from(tokens).orderBy(asc(tokens.createdAt), asc(tokens.id)),
-  ])
+  const [all, allFlags, configurations, allSegments, allKeys, allMetrics, allMembers, allTokens] =
+    await db.batch([
+      db.select().from(environments).orderBy(asc(environments.key)),
+      db.select(flagColumns).from(flags).orderBy(asc(flags.key)),
+      db.select().from(flagConfigurations).orderBy(asc(flagConfigurations.environment)),
+      db.select().from(segments).orderBy(asc(segments.key)),
+      db.select().from(keys).orderBy(asc(keys.createdAt), asc(keys.id)),
+      db.select(metricColumns).from(metrics).orderBy(asc(metrics.key)),
+      db.select().from(members).orderBy(asc(members.id)),
+      db.select().from(tokens).orderBy(asc(tokens.createdAt), asc(tokens.id)),
+    ])
   const configurationsOf = new Map<string, { [environment: string]: FlagConfiguration }>()
   for (const { flag, environment, configuration } of configurations) {
     const known = configurationsOf.get(flag) ?? {}
@@ -50,13 +56,14 @@ export async function exportAll(database: D1Database, now: number): Promise<Expo
     format: EXPORT_FORMAT,
     formatVersion: EXPORT_VERSION,
     exportedAt: now,
-    environments: all.map(({ key, name, refreshSeconds, keepContexts, contextKeys, ...rest }) => ({
+    environments: all.map(({ key, name, refreshSeconds, keepContexts, contextKeys, shards, ...rest }) => ({
       key,
       name,
       refreshSeconds,
       protected: rest.protected,
       keepContexts,
       contextKeys,
+      shards,
       segments: allSegments
         .filter(({ environment }) => environment === key)
         .map(({ key, description, condition, included, excluded }) => ({
@@ -77,6 +84,7 @@ export async function exportAll(database: D1Database, now: number): Promise<Expo
       archivedAt: flag.archivedAt,
       configurations: configurationsOf.get(flag.key) ?? {},
     })),
+    metrics: allMetrics.map((metric) => ({ key: metric.key, ...toMetricDraft(metric) })),
     members: allMembers,
     tokens: allTokens,
   }
@@ -180,14 +188,29 @@ function tokenInserts(all: Export['tokens']): Statement[] {
 export function planImport(document: Export, now: number): Result<Change, SaveError> {
   const checked = checkExport(document, now)
   if (!checked.ok) return err({ reason: 'invalid', problems: checked.error })
-  const writes: Statement[] = [...flagInserts(checked.value.flags, now)]
+  const writes: Statement[] = [
+    ...flagInserts(checked.value.flags, now),
+    ...metricInserts(checked.value.metrics, now),
+  ]
   const entities: EntityWrite[] = []
-  const revisions: RevisionWrite[] = checked.value.flags.map((flag) => ({
-    kind: 'flag',
-    environment: '',
-    key: flag.key,
-    body: revisionBody(flag, flag.archivedAt !== null),
-  }))
+  const revisions: RevisionWrite[] = [
+    ...checked.value.flags.map(
+      (flag): RevisionWrite => ({
+        kind: 'flag',
+        environment: '',
+        key: flag.key,
+        body: revisionBody(flag, flag.archivedAt !== null),
+      }),
+    ),
+    ...checked.value.metrics.map(
+      (metric): RevisionWrite => ({
+        kind: 'metric',
+        environment: '',
+        key: metric.key,
+        body: toMetricDraft(metric),
+      }),
+    ),
+  ]
   for (const exported of document.environments) {
     const { key: environment, segments: _, keys: exportedKeys, ...draft } = exported
     const signingSecret = randomHex(32)
@@ -199,6 +222,7 @@ export function planImport(document: Export, now: number): Result<Change, SaveEr
           return configuration ? [{ flag: definition.key, environment, configuration, definition }] : []
         }),
         segments: checked.value.segments.get(environment) ?? [],
+        metrics: checked.value.metrics,
       },
       now,
     )
@@ -208,7 +232,7 @@ export function planImport(document: Export, now: number): Result<Change, SaveEr
       ...keyInserts(environment, exportedKeys),
     )
     entities.push(
-      settingsEntity(environment, signingSecret, draft),
+      settingsEntity(environment, signingSecret, draft, initialLayouts(draft.shards)),
       ...beginnings.entities,
       ...keyEntities(environment, exportedKeys),
     )
@@ -225,11 +249,15 @@ export function planImport(document: Export, now: number): Result<Change, SaveEr
     ...memberInserts(document.members),
     ...tokenInserts(document.tokens),
   )
-  const counted = [environments, flags].map((table) => sql`NOT EXISTS (SELECT 1 FROM ${table})`)
+  const counted = [environments, flags, metrics].map((table) => sql`NOT EXISTS (SELECT 1 FROM ${table})`)
   return ok({
     action: 'import',
     target: { kind: 'deployment', key: '' },
-    details: { exportedAt: document.exportedAt, flags: document.flags.length },
+    details: {
+      exportedAt: document.exportedAt,
+      flags: document.flags.length,
+      metrics: document.metrics.length,
+    },
     guards: counted.map((holds) => ({ column: 'empty', holds })),
     writes,
     entities,

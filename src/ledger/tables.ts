@@ -34,8 +34,10 @@ export const outbox = sqliteTable(
   'outbox',
   {
     id: integer('id').primaryKey({ autoIncrement: true }),
-    kind: text('kind', { enum: ['publish'] }).notNull(),
+    kind: text('kind', { enum: ['publish', 'clear', 'clear_late'] }).notNull(),
+
     environment: text('environment').notNull(),
+    /** What is to be published; of what is to be cleared, how many shards. */
     version: integer('version').notNull(),
     createdAt: integer('created_at').notNull(),
   },

@@ -74,6 +74,7 @@ type Change = readonly [method: string, path: string, json: unknown, revision: n
 
 const CHANGES: readonly (readonly [name: string, change: (environment: string, size: Size) => Change])[] = [
   ['a new flag', () => ['PUT', '/flags/new', { type: 'boolean', variants: ON_OFF }, 0]],
+  ['a new metric', () => ['PUT', '/metrics/new', { event: 'pay', kind: 'count' }, 0]],
   [
     'what a flag is',
     () => ['PUT', '/flags/a', { type: 'boolean', variants: ON_OFF, clientVisible: true }, 1],

@@ -6,6 +6,7 @@ import {
   diffDocuments,
   type EnvironmentDocument,
   type FlagDocument,
+  type MetricDocument,
   type SegmentDocument,
 } from '../../src/catalog/diff.ts'
 import type { Condition, FlagConfiguration, Rule } from '../../src/engine/flag.ts'
@@ -47,6 +48,20 @@ const ENVIRONMENT: EnvironmentDocument = {
   protected: false,
   keepContexts: false,
   contextKeys: [],
+  shards: 2,
+}
+
+const METRIC: MetricDocument = {
+  event: 'error',
+  kind: 'error',
+  denominator: null,
+  unit: 'user',
+  goodDirection: 'down',
+  cap: null,
+  preExposure: false,
+  description: '',
+  tags: [],
+  owner: '',
 }
 
 const BASE: { readonly [kind in DocumentKind]: JsonObject } = {
@@ -54,6 +69,7 @@ const BASE: { readonly [kind in DocumentKind]: JsonObject } = {
   configuration: CONFIGURATION,
   segment: SEGMENT,
   environment: ENVIRONMENT,
+  metric: METRIC,
 }
 
 const ENTERPRISE: Condition = { attribute: 'company.plan', op: 'equals', values: ['enterprise'] }
@@ -354,6 +370,31 @@ const ROWS: readonly Row[] = [
       'contextKeys removed: key "one", which signs contexts, was removed',
     ],
   ],
+  ['environment', { shards: 2 }, { shards: 4 }, ['shards changed: number of shards is now 4 (was 2)']],
+  [
+    'metric',
+    { event: 'error', kind: 'error', goodDirection: 'down', cap: null, denominator: null, unit: 'user' },
+    { event: 'pay', kind: 'ratio', goodDirection: 'up', cap: 9, denominator: 'visit', unit: 'company' },
+    [
+      'event changed: event is now "pay" (was "error")',
+      'kind changed: kind is now "ratio" (was "error")',
+      'denominator added: denominator is now "visit"',
+      'unit changed: unit is now "company" (was "user")',
+      'goodDirection changed: good direction is now "up" (was "down")',
+      'cap added: cap is now 9',
+    ],
+  ],
+  [
+    'metric',
+    { preExposure: false, description: 'a', tags: ['x'], owner: 'ada' },
+    { preExposure: true, description: 'b', tags: [], owner: '' },
+    [
+      'preExposure changed: days are kept of every unit now, exposed or not',
+      'description changed: description is now "b" (was "a")',
+      'tags removed: tag removed: x',
+      'owner removed: owner removed (was "ada")',
+    ],
+  ],
   [
     'environment',
     {},
@@ -537,6 +578,20 @@ const environmentDocuments = fc.record<EnvironmentDocument>({
   protected: fc.boolean(),
   keepContexts: fc.boolean(),
   contextKeys: fc.array(fc.constantFrom({ kid: 'a', kty: 'EC' }, { kty: 'EC', kid: 'b' }), { maxLength: 2 }),
+  shards: fc.integer({ min: 1, max: 3 }),
+})
+
+const metricDocuments = fc.record<MetricDocument>({
+  event: fc.constantFrom('a', 'b'),
+  kind: fc.constantFrom('count', 'ratio'),
+  denominator: fc.option(fc.constantFrom('a', 'b')),
+  unit: fc.constantFrom('user', 'company'),
+  goodDirection: fc.constantFrom('up', 'down'),
+  cap: fc.option(fc.integer({ min: 1, max: 2 })),
+  preExposure: fc.boolean(),
+  description: fc.constantFrom('', 'a'),
+  tags: texts,
+  owner: fc.constantFrom('', 'a'),
 })
 
 /** Two documents, the second with most of the first one's fields, some lists and fields of them in another order. */
@@ -574,6 +629,7 @@ const PAIRS: readonly (readonly [DocumentKind, fc.Arbitrary<readonly [JsonObject
   ['configuration', pairsOf(configurations)],
   ['segment', pairsOf(segmentDocuments)],
   ['environment', pairsOf(environmentDocuments)],
+  ['metric', pairsOf(metricDocuments)],
 ]
 
 const SETS = ['tags', 'included', 'excluded', 'units']

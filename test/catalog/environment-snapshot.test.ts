@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { isExpired, type KeyRecord, keyText, SETTINGS_KEY, settingsText } from '../../src/catalog/entities.ts'
-import { openEnvironment, patchEnvironment } from '../../src/catalog/environment-snapshot.ts'
+import { type Delta, openEnvironment, patchEnvironment } from '../../src/catalog/environment-snapshot.ts'
+import { type Measurement, measurementText, metricText } from '../../src/catalog/measurement.ts'
 import { writeSnapshotText } from '../../src/engine/snapshot-text.ts'
 
 const SETTINGS = { refreshSeconds: 30, signingSecret: 'ab' }
@@ -37,6 +38,10 @@ function told(result: ReturnType<typeof openEnvironment>) {
 
 describe('settings', () => {
   const contextKeys = [{ kty: 'EC', kid: 'one' }, { kty: 'OKP' }]
+  const layouts = [
+    { since: 0, shards: 2 },
+    { since: 9, shards: 4 },
+  ]
 
   it.each([
     ['without context keys', SETTINGS, '{"refreshSeconds":30,"signingSecret":"ab"}', SETTINGS],
@@ -51,6 +56,18 @@ describe('settings', () => {
       { ...SETTINGS, contextKeys },
       '{"refreshSeconds":30,"signingSecret":"ab","contextKeys":[{"kty":"EC","kid":"one"},{"kty":"OKP"}]}',
       { ...SETTINGS, contextKeys },
+    ],
+    [
+      'with layouts',
+      { ...SETTINGS, layouts },
+      '{"refreshSeconds":30,"signingSecret":"ab","layouts":[{"since":0,"shards":2},{"since":9,"shards":4}]}',
+      { ...SETTINGS, layouts },
+    ],
+    [
+      'with an empty list of them, which is none',
+      { ...SETTINGS, layouts: [] },
+      '{"refreshSeconds":30,"signingSecret":"ab"}',
+      SETTINGS,
     ],
   ])('are written and read: %s', (_, settings, text, expected) => {
     expect(settingsText(settings)).toBe(text)
@@ -72,6 +89,90 @@ describe('settings', () => {
       ])
     },
   )
+
+  it.each([
+    'null',
+    '{}',
+    '2',
+    '[2]',
+    '[null]',
+    '[{"since":0}]',
+    '[{"since":"0","shards":2}]',
+    '[{"since":0,"shards":2.5}]',
+  ])('are refused whole when their layouts cannot be read: %s', (layouts) => {
+    const settings = `{"refreshSeconds":30,"signingSecret":"ab","layouts":${layouts}}`
+    const { opened, patched } = read({ settings })
+    expect([told(opened), told(patched)]).toEqual([
+      'the settings cannot be read',
+      'the settings cannot be read',
+    ])
+  })
+})
+
+describe('metrics and measurements', () => {
+  const metric = { event: 'e', kind: 'count', denominator: null, unit: 'user', goodDirection: 'up' } as const
+  const counted = { ...metric, cap: null, preExposure: false }
+  const measurement: Omit<Measurement, 'id'> = {
+    flag: 'a',
+    kind: 'rollout',
+    by: 'targetingKey',
+    stage: 0,
+    shards: 2,
+    windowMs: 1,
+    exposure: 'use',
+    metrics: [{ metric: 'm', bounds: [] }],
+    slices: [],
+  }
+  const sections = (text: string) => ({
+    settings: new Map([[SETTINGS_KEY, settingsText(SETTINGS)]]),
+    metrics: new Map([['m', text]]),
+    measurements: new Map([['r', measurementText({ id: 'r', ...measurement })]]),
+  })
+  const openWith = (text: string) =>
+    openEnvironment(
+      'production',
+      writeSnapshotText({ environment: 'production', version: 1, sections: sections(text) }),
+    )
+  const open = () => {
+    const opened = openWith(metricText({ key: 'm', ...counted }))
+    return opened.ok ? opened.value : expect.fail()
+  }
+  const patch = (changes: Delta['changes']) => patchEnvironment(open(), { from: 1, to: 2, changes })
+
+  it('are opened', () => {
+    expect([...open().metrics]).toEqual([['m', { key: 'm', ...counted }]])
+    expect([...open().measurements]).toEqual([['r', { id: 'r', ...measurement }]])
+  })
+
+  it('come and go, each kind in a new map, where it has changed', () => {
+    const before = open()
+    const patched = patchEnvironment(before, {
+      from: 1,
+      to: 2,
+      changes: [
+        { kind: 'metrics', key: 'm', text: null },
+        { kind: 'metrics', key: 'n', text: metricText({ key: 'n', ...counted, cap: 2 }) },
+      ],
+    })
+    if (!patched.ok) throw new Error(patched.error)
+    expect([...patched.value.metrics]).toEqual([['n', { key: 'n', ...counted, cap: 2 }]])
+    expect(patched.value.measurements).toBe(before.measurements)
+    expect([...before.metrics.keys()]).toEqual(['m'])
+    const ended = patch([{ kind: 'measurements', key: 'r', text: null }])
+    expect(ended.ok && [...ended.value.measurements]).toEqual([])
+  })
+
+  it('that cannot be read are refused, and nothing moves', () => {
+    expect(openWith('{"kind":"median"}')).toEqual({ ok: false, error: 'metric "m" cannot be read' })
+    expect(patch([{ kind: 'metrics', key: 'm', text: '{}' }])).toEqual({
+      ok: false,
+      error: 'metric "m" cannot be read',
+    })
+    expect(patch([{ kind: 'measurements', key: 'r', text: '{}' }])).toEqual({
+      ok: false,
+      error: 'measurement "r" cannot be read',
+    })
+  })
 })
 
 describe('a key', () => {

@@ -159,6 +159,8 @@ describe('publishing', () => {
             ['staff', JSON.stringify({ condition: null, included: ['ada'], excluded: [] })],
           ]),
           rollouts: new Map(),
+          metrics: new Map(),
+          measurements: new Map(),
           keys: new Map([[id, expect.stringMatching(/^\{"kind":"client","hash":"[0-9a-f]{64}"\}$/)]]),
           settings: new Map([
             [

@@ -79,6 +79,7 @@ async function createAt(environment: string, now: number): Promise<void> {
     protected: false,
     keepContexts: false,
     contextKeys: [],
+    shards: 2,
   }
   const operation = { kind: 'environment.save', environment, draft, revision: 0 } as const
   const planned = await planEnvironmentSave(env.DB, operation, now)
@@ -104,8 +105,9 @@ function toBody(environment: string, explained: Result<ExplanationAt, ExplainErr
     const { errorCode, errorMessage: errorDetails } = evaluation
     return { key, errorCode, errorDetails, metadata: { ...metadata, ...set } }
   }
-  const { value, reason, variant, tag } = evaluation
+  const { value, reason, variant, assignment } = evaluation
   // Through JSON, which leaves out what is undefined, as an answer does.
+  const tag = assignment?.tag
   return JSON.parse(JSON.stringify({ key, value, reason, variant, metadata: { ...metadata, tag, ...set } }))
 }
 
@@ -582,7 +584,7 @@ describe('an explanation', () => {
           variant: 'on',
           value: true,
           metadata: {},
-          tag: undefined,
+          assignment: undefined,
         },
         steps: steps(true),
       },

@@ -2,10 +2,13 @@ import { applyD1Migrations, listDurableObjectIds, reset, runInDurableObject } fr
 import { env } from 'cloudflare:workers'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { clearAuthentication } from '../../src/access/authenticate.ts'
+import { openEnvironment } from '../../src/catalog/environment-snapshot.ts'
+import { hubOf } from '../../src/catalog/hub-protocol.ts'
 import { snapshotCache } from '../../src/delivery/snapshot-cache.ts'
 import { apiAs, createActor, refusalOf } from '../support/actors.ts'
 import { auditAfter, auditEnd, dump, rows } from '../support/database.ts'
 import { CLIENT_KEY, demoContexts, SERVER_KEY, seedDemo } from '../support/demo.ts'
+import { putMetric } from '../support/measurements.ts'
 import {
   api,
   ask,
@@ -30,6 +33,7 @@ type Document = {
   exportedAt: number
   environments: { key: string; segments: object[]; keys: { id: string }[] }[]
   flags: { key: string; configurations: { [environment: string]: object | undefined } }[]
+  metrics: { key: string }[]
   members: object[]
   tokens: object[]
 }
@@ -67,6 +71,7 @@ async function exportSmall(): Promise<Document> {
   await createFlag('a')
   await configure(environment, 'a')
   await api('PUT', `/environments/${environment}/segments/staff`, { included: ['ada'] }, from(0))
+  await putMetric('sold', { kind: 'count' })
   await createKey(environment)
   const document = await exportAll()
   await redeploy()
@@ -127,8 +132,17 @@ describe('a deployment that was exported and imported', () => {
     const rotated = await createKey('production', 'client')
     await api('POST', `/environments/production/keys/${rotated.id}/rotate`, {})
     const publicKey = { kty: 'EC', crv: 'P-256', x: 'eA', y: 'eQ' }
-    const draft = { name: 'Stage', protected: true, keepContexts: true, contextKeys: [publicKey] }
+    const draft = { name: 'Stage', protected: true, keepContexts: true, contextKeys: [publicKey], shards: 5 }
     await api('PUT', '/environments/staging', draft, from(1))
+    await putMetric('sold', { kind: 'count' })
+    const owned = {
+      description: 'Money',
+      tags: ['a'],
+      owner: 'ada',
+      goodDirection: 'down',
+      preExposure: true,
+    }
+    await putMetric('basket', { kind: 'ratio', denominator: 'visit', unit: 'company', cap: 0.5, ...owned })
     await createActor({ role: 'releaser', environments: ['production'] })
     await rows(
       `INSERT INTO members (id, name, role, environments, revision, created_at, updated_at)
@@ -194,6 +208,36 @@ describe('a deployment that was exported and imported', () => {
     ])
   })
 
+  it('counts what it counted, with as many shards', async () => {
+    const environment = await createEnvironment({ shards: 6 })
+    await putMetric('sold', { kind: 'count', cap: 9 })
+    const counted = async () => {
+      const opened = openEnvironment(environment, (await hubOf(env, environment).whole()) ?? '')
+      return opened.ok ? [opened.value.metrics, opened.value.settings.layouts] : expect.fail()
+    }
+    const before = await counted()
+    const document = await exportAll()
+    await redeploy()
+    expect((await importAll(document)).status).toBe(200)
+    expect(await counted()).toEqual(before)
+    expect((await putMetric('sold', { kind: 'count', cap: 8 }, 1)).body).toMatchObject({ revision: 2 })
+    const { body } = await api('GET', '/metrics/sold/history')
+    expect(field(body, 'revisions')).toMatchObject([
+      { differences: [{ text: 'cap is now 8 (was 9)' }] },
+      { comment: 'import', revision: 1 },
+    ])
+  })
+
+  it('had no metrics and two shards, where it was exported before there were any', async () => {
+    const document = await exportSmall()
+    for (const part of [document, ...document.environments]) {
+      Reflect.deleteProperty(part, 'metrics')
+      Reflect.deleteProperty(part, 'shards')
+    }
+    expect((await importAll(document)).status).toBe(200)
+    expect(await exportAll()).toMatchObject({ metrics: [], environments: [{ shards: 2 }] })
+  })
+
   it('keeps an archived flag archived, in its history too', async () => {
     await createEnvironment()
     await createFlag('a')
@@ -215,7 +259,7 @@ describe('a deployment that was exported and imported', () => {
     expect(await auditAfter(head)).toMatchObject([
       {
         ...{ actor: 'admin', action: 'import', target_kind: 'deployment', environments: `{"${key}":1}` },
-        details: { exportedAt: document.exportedAt, flags: 1 },
+        details: { exportedAt: document.exportedAt, flags: 1, metrics: 1 },
       },
     ])
   })
@@ -251,11 +295,12 @@ describe('a deployment that was exported and imported', () => {
 })
 
 describe('an import', () => {
-  it.each(['environment', 'flag'])(
+  it.each(['environment', 'flag', 'metric'])(
     'is refused where there is an %s already, and changes nothing',
     async (what) => {
       const document = await exportSmall()
-      await (what === 'flag' ? createFlag('b') : createEnvironment())
+      if (what === 'metric') await putMetric('b')
+      else await (what === 'flag' ? createFlag('b') : createEnvironment())
       const before = await dump()
       expect(refusalOf(await importAll(document))).toEqual([409, 'not_empty'])
       expect(await dump()).toEqual(before)
@@ -312,6 +357,11 @@ describe('an import', () => {
       (document) => Object.assign(firstEnvironment(document).keys[0] ?? expect.fail(), { hash: 'x' }),
     ],
     ['a flag of no key', 'flags.0.key', (document) => Object.assign(firstFlag(document), { key: '..' })],
+    [
+      'a metric of no key',
+      'metrics.0.key',
+      ({ metrics: [metric = expect.fail()] }) => Object.assign(metric, { key: '' }),
+    ],
     ['a flag of no type', 'flags.0.type', (document) => Object.assign(firstFlag(document), { type: 'text' })],
   ])('is not understood with %s', async (_, path, spoil) => {
     const document = await exportSmall()
@@ -329,6 +379,22 @@ describe('an import', () => {
       (document) => document.environments.push({ ...firstEnvironment(document), keys: [] }),
     ],
     ['a flag twice', 'flags[1].key', 'duplicate', (document) => document.flags.push(firstFlag(document))],
+    ['a metric twice', 'metrics[1].key', 'duplicate', ({ metrics }) => metrics.push(...metrics)],
+    [
+      'a metric that is not right',
+      'metrics[0].cap',
+      'limit',
+      ({ metrics: [metric = expect.fail()] }) => Object.assign(metric, { cap: -1 }),
+    ],
+    [
+      'more metrics than there may be',
+      'metrics',
+      'limit',
+      ({ metrics }) => {
+        const more = Array.from({ length: 500 }, (_, i) => ({ ...metrics[0], key: `metric-${i}` }))
+        metrics.push(...more)
+      },
+    ],
     [
       'a segment twice',
       'environments[0].segments[1].key',

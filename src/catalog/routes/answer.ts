@@ -8,6 +8,7 @@ import { type Refusal, refuse } from '../../http/problem.ts'
 import type { Committed } from '../change.ts'
 import type { changeRequest } from '../change-request-schemas.ts'
 import type { ChangeRequest } from '../change-request-store.ts'
+import { type Clear, clearDue } from '../clearing.ts'
 import type { Operation } from '../operation.ts'
 import type { Workbench } from '../plan.ts'
 import { publishAll } from '../publish.ts'
@@ -17,6 +18,8 @@ import { submit } from '../submit.ts'
 export type Observations = {
   /** Contexts seen lately in an environment; empty where none are kept. */
   readonly contexts: (bindings: Bindings, environment: string) => Promise<readonly EvaluationContext[]>
+  /** Forgets what was counted in an environment. */
+  readonly clear: Clear
 }
 
 /** What plans are made on in a request. */
@@ -46,6 +49,15 @@ export async function answerCommitted(c: Context<Management>, { versions, revisi
   return c.json({ revision, environments }, 200, revision > 0 ? { etag: `"${revision}"` } : {})
 }
 
+/** Forgets what was counted in an environment that was just deleted; what fails, the next tick makes good. */
+export async function clearDeleted(
+  { env }: Context<Management>,
+  { clear }: Observations,
+  { kind }: Operation,
+): Promise<void> {
+  if (kind === 'environment.delete') await clearDue(env, Date.now(), clear)
+}
+
 /** A change request as it is shown; `stale`: what it was made from has changed since. */
 export function shown(request: ChangeRequest, stale = false): z.output<typeof changeRequest> {
   // Mutable only in its type.
@@ -64,7 +76,10 @@ export async function answerOperation(
   if (at !== null && at <= author.now) return refuse(c, IN_THE_PAST)
   const result = await submit(workbenchOf(c, observations), c.var.actor, operation, at, author)
   if (!result.ok) return refuse(c, result.error)
-  return result.value.state === 'waiting'
-    ? c.json({ changeRequest: shown(result.value.changeRequest) }, 202)
-    : answerCommitted(c, result.value.committed)
+  if (result.value.state === 'waiting') {
+    return c.json({ changeRequest: shown(result.value.changeRequest) }, 202)
+  }
+  const answer = await answerCommitted(c, result.value.committed)
+  await clearDeleted(c, observations, operation)
+  return answer
 }

@@ -21,7 +21,7 @@ import { applyChangeRequest, type Decision, decideChangeRequest } from '../chang
 import { publishAll } from '../publish.ts'
 import { toRefusal } from '../refusals.ts'
 import { published } from '../schemas.ts'
-import { notFound, type Observations, shown, workbenchOf } from './answer.ts'
+import { clearDeleted, notFound, type Observations, shown, workbenchOf } from './answer.ts'
 
 const ofChangeRequest = z.object({ id: changeRequestId })
 const decision = z.strictObject({ comment }).openapi('Decision')
@@ -164,6 +164,7 @@ export function createChangeRequestRoutes(observations: Observations) {
         const applied = await applyChangeRequest(workbench, request, c.var.actor, author)
         if (!applied.ok) return refuse(c, toRefusal(applied.error))
         const environments = await publishAll(c.env, applied.value.versions)
+        await clearDeleted(c, observations, request.operation)
         const now = (await loadChangeRequest(c.env.DB, id)) ?? request
         return c.json({ changeRequest: shown(now), environments }, 200)
       },

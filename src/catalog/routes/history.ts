@@ -19,6 +19,7 @@ import { changeAnswers } from '../change-answers.ts'
 import { diffDocuments } from '../diff.ts'
 import { configurationDraft, flagDraft } from '../flag-schemas.ts'
 import { loadConfiguration } from '../flag-store.ts'
+import { metricDraft, ofMetric } from '../metric-schemas.ts'
 import { listRevisions, loadRevision, type RevisionEntry, type RevisionPosition } from '../revision-list.ts'
 import { anyJson, environmentKey, ofFlag, ofSegment } from '../schemas.ts'
 import { withSeedsOf } from '../seeds.ts'
@@ -35,9 +36,9 @@ const difference = z.object({
 
 const revisionEntry = z
   .object({
-    kind: z.enum(['flag', 'configuration', 'segment', 'environment']),
+    kind: z.enum(['flag', 'configuration', 'segment', 'environment', 'metric']),
     environment: z.string().openapi({
-      description: "Empty for a flag's definition.",
+      description: "Empty for a flag's definition and for a metric.",
       example: 'production',
     }),
     key: z.string().openapi({ example: 'new-checkout' }),
@@ -211,6 +212,56 @@ export function createHistoryRoutes(observations: Observations) {
         if (found === null) return refuse(c, GONE)
         const draft = segmentDraft.omit({ comment: true, applyAt: true }).parse(found)
         const operation = { kind: 'segment.save', environment, segment, draft, revision } as const
+        return answerOperation(c, observations, operation, { comment, applyAt })
+      },
+    )
+    .openapi(
+      createRoute({
+        method: 'get',
+        path: '/api/v1/metrics/{metric}/history',
+        operationId: 'listMetricHistory',
+        tags: ['History'],
+        summary: 'Revisions of a metric',
+        request: { params: ofMetric, query: pageQuery },
+        responses: { 200: page, ...refusals },
+      }),
+      async (c) => {
+        const refusal = refusalFor(c.var.actor, 'viewer')
+        if (refusal) return refuse(c, refusal)
+        const { metric } = c.req.valid('param')
+        const { limit, cursor } = c.req.valid('query')
+        const rows = await listRevisions(c.env.DB, { metric }, limit + 1, toPosition(cursor))
+        if (rows.length === 0 && cursor === undefined) return refuse(c, notFound(`history of "${metric}"`))
+        const { rows: shown, nextCursor } = toPage(rows, limit, positionOf)
+        return c.json({ revisions: shown.map((entry) => toEntry(entry, c.var.actor)), nextCursor }, 200)
+      },
+    )
+    .openapi(
+      createRoute({
+        method: 'post',
+        path: '/api/v1/metrics/{metric}/restore',
+        operationId: 'restoreMetric',
+        tags: ['History'],
+        summary: 'Make a metric what it was',
+        request: {
+          params: ofMetric,
+          headers: revisionHeaders,
+          body: body(z.strictObject(restored).openapi('MetricRestore')),
+        },
+        responses: changeAnswers('metric.save', { 404: ['not_found'], 409: ['deleted'] }),
+      }),
+      async (c) => {
+        const revision = revisionOf(c.req.valid('header'))
+        if (revision === undefined) return refuse(c, REVISION_REQUIRED)
+        const refusal = refusalFor(c.var.actor, 'viewer')
+        if (refusal) return refuse(c, refusal)
+        const { metric } = c.req.valid('param')
+        const { revision: wanted, comment, applyAt } = c.req.valid('json')
+        const found = await loadRevision(c.env.DB, 'metric', '', metric, wanted)
+        if (found === undefined) return refuse(c, notFound(`revision ${wanted} of "${metric}"`))
+        if (found === null) return refuse(c, GONE)
+        const draft = metricDraft.omit({ comment: true, applyAt: true }).parse(found)
+        const operation = { kind: 'metric.save', metric, draft, revision } as const
         return answerOperation(c, observations, operation, { comment, applyAt })
       },
     )

@@ -10,6 +10,7 @@ import { environmentDraft } from '../environment-schemas.ts'
 import { EXPORT_FORMAT, EXPORT_VERSION } from '../export-document.ts'
 import { flagDraft } from '../flag-schemas.ts'
 import { key } from '../key-schemas.ts'
+import { metricDraft, metricKey } from '../metric-schemas.ts'
 import { publishAll } from '../publish.ts'
 import { toRefusal } from '../refusals.ts'
 import { environmentKey, flagKey, published, segmentKey } from '../schemas.ts'
@@ -57,6 +58,8 @@ const exported = z
         }),
       }),
     ),
+    // What was exported before there were metrics has none.
+    metrics: z.array(metricDraft.omit(change).extend({ key: metricKey })).default([]),
     members: z.array(
       z.strictObject({
         id: person,
