@@ -12,7 +12,7 @@ export type Bindings = {
   readonly EVENTS: DurableObjectNamespace
   /** Failed key checks and sign-ins by address. */
   readonly SIGN_IN_LIMIT: RateLimit
-  /** Evaluation requests by key, in hundreds. */
+  /** Evaluation requests by key, in thousands. */
   readonly EVALUATION_LIMIT: RateLimit
   /** The first administrator's token, until others exist; a secret. */
   readonly ADMIN_TOKEN?: string

@@ -29,8 +29,7 @@ function letsIn(record: KeyRecord | undefined, kind: KeyKind, now: number): reco
 }
 
 /** The caller when its snapshot is in memory and its key was checked before: without waiting for anything. */
-export function knownCaller(request: Request, now: number): Caller | undefined {
-  const key = keyOf(request.headers)
+function knownCaller(key: string | undefined, now: number): Caller | undefined {
   const parsed = key === undefined ? undefined : parseKey(key)
   const view = parsed && snapshotCache.view(parsed.environment)
   if (key === undefined || !parsed || !view) return undefined
@@ -47,17 +46,18 @@ async function identify(key: string, kind: KeyKind, view: View, now: number): Pr
 /**
  * Finds out who asks; loads the snapshot of the environment that the key names when it is not there.
  * @param now milliseconds since 1970
+ * @param key if it is not in the request's headers
  */
 export async function authenticate(
   bindings: Bindings,
   request: Request,
   now: number,
   waitUntil: WaitUntil,
+  key: string | undefined = keyOf(request.headers),
 ): Promise<Result<Caller, Denial>> {
-  const known = knownCaller(request, now)
+  const known = knownCaller(key, now)
   if (known) return ok(known)
   if (isLimited(request, 'evaluation', now)) return err('limited')
-  const key = keyOf(request.headers)
   const parsed = key === undefined ? undefined : parseKey(key)
   if (key === undefined || !parsed) return deny(bindings, request)
   const present = snapshotCache.view(parsed.environment)

@@ -1,11 +1,11 @@
 // How many evaluation requests a key may make. An isolate counts by itself and tells the platform's limit, which all
-// isolates of a location share, of each hundred of them: after the answer, so that no request waits for it.
+// isolates of a location share, of each thousand of them: after the answer, so that no request waits for it.
 import type { Bindings } from '../bindings.ts'
 import type { KeyRecord } from '../catalog/entities.ts'
 import type { WaitUntil } from './snapshot-cache.ts'
 
 /** How many requests one unit of the platform's limit stands for. */
-const REQUESTS_PER_UNIT = 100
+const REQUESTS_PER_UNIT = 1_000
 /** The period of EVALUATION_LIMIT in wrangler.toml. */
 const WINDOW_MS = 10_000
 

@@ -3,14 +3,19 @@ import type { Bindings } from '../bindings.ts'
 import type { EvaluationContext } from '../engine/context.ts'
 import { evaluate, evaluateAll } from '../engine/evaluate.ts'
 import type { Evaluation } from '../engine/evaluation.ts'
-import { tally } from '../telemetry/tally.ts'
+import { type TrackingDetails, track } from '../telemetry/events/track.ts'
+import type { Answered } from '../telemetry/isolate/exposures.ts'
+import { reporter } from '../telemetry/isolate/reporter.ts'
 import { snapshotCache, type View } from './snapshot-cache.ts'
 
 /** What the service binding says of who binds it. */
 type Properties = { readonly environment?: string }
 
-/** A flag's answer with why; `value` is the caller's default where there is none. */
-export type Details<T> = FlagshipEvaluationDetails<T>
+/**
+ * A flag's answer with why; `value` is the caller's default where there is none. The tag is of a measured flag, and not
+ * signed, because whoever binds the entrypoint is a server.
+ */
+export type Details<T> = FlagshipEvaluationDetails<T> & { readonly tag?: string }
 
 /** What a value must be to be answered in place of a default. */
 type Check = (value: unknown) => boolean
@@ -27,9 +32,10 @@ function toDetails<T>(evaluation: Evaluation, defaultValue: T, check: Check): De
     const { errorCode, errorMessage } = evaluation
     return { flagKey, value: defaultValue, reason, errorCode, errorMessage }
   }
-  const { variant, value } = evaluation
-  if (value === undefined) return { flagKey, value: defaultValue, reason }
-  if (check(value)) return { flagKey, value: value as T, variant, reason }
+  const { variant, value, assignment } = evaluation
+  const tagged = assignment ? { tag: assignment.tag } : {}
+  if (value === undefined) return { flagKey, value: defaultValue, reason, ...tagged }
+  if (check(value)) return { flagKey, value: value as T, variant, reason, ...tagged }
   const errorMessage = `the flag's value is not of the default's type, ${typeof defaultValue}`
   return { flagKey, value: defaultValue, reason: 'ERROR', errorCode: 'TYPE_MISMATCH', errorMessage }
 }
@@ -105,10 +111,27 @@ export class Flags extends WorkerEntrypoint<Bindings, Properties> implements Fla
     const view = await this.view()
     if (!view) return {}
     const evaluations = evaluateAll(view.environment.flags, context, Date.now())
-    this.settle(view, evaluations, context)
+    this.settle(view, { evaluations, context, isUse: false })
     return Object.fromEntries(
       evaluations.map((evaluation) => [evaluation.flagKey, toDetails(evaluation, undefined, () => true)]),
     )
+  }
+
+  /** Counts an event of whom the context is about, as OpenFeature tracks it; what is not counted is in the log. */
+  async track(
+    name: string,
+    context: FlagshipEvaluationContext = {},
+    details: TrackingDetails = {},
+  ): Promise<void> {
+    try {
+      const view = await this.view()
+      const fault = view
+        ? await track(this.env, view.environment, name, context, details, Date.now())
+        : 'no snapshot can be reached'
+      if (fault !== undefined) console.warn('event not counted', { name, fault })
+    } catch (error) {
+      console.error('event not counted', { name, error: String(error) })
+    }
   }
 
   private async decide<T>(
@@ -124,7 +147,7 @@ export class Flags extends WorkerEntrypoint<Bindings, Properties> implements Fla
     }
     const context = given ?? {}
     const evaluation = evaluate(view.environment.flags, flagKey, context, Date.now())
-    this.settle(view, [evaluation], context)
+    this.settle(view, { evaluations: [evaluation], context, isUse: true })
     return toDetails(evaluation, defaultValue, check)
   }
 
@@ -137,13 +160,9 @@ export class Flags extends WorkerEntrypoint<Bindings, Properties> implements Fla
     return acquired.ok ? acquired.value : undefined
   }
 
-  private settle(
-    { environment }: View,
-    evaluations: readonly Evaluation[],
-    context: EvaluationContext,
-  ): void {
+  private settle({ environment }: View, answered: Answered): void {
     const waitUntil = (work: Promise<unknown>) => this.ctx.waitUntil(work)
-    snapshotCache.settle(this.env, environment.flags, evaluations.length, waitUntil)
-    tally.settle(this.env, environment, evaluations, context, waitUntil)
+    snapshotCache.settle(this.env, environment.flags, answered.evaluations.length, waitUntil)
+    reporter.settle(this.env, environment, answered, waitUntil)
   }
 }

@@ -28,9 +28,9 @@ function openMetadata(metadata: Resolution['metadata'], tag: string | undefined)
   return entries === '{}' ? '{' : `${entries.slice(0, -1)},`
 }
 
-function resolutionHead({ flagKey, value, reason, variant, metadata, tag }: Resolution): string {
+function resolutionHead({ flagKey, value, reason, variant, metadata, assignment }: Resolution): string {
   const answer = JSON.stringify({ key: flagKey, value, reason, variant })
-  return `${answer.slice(0, -1)},"metadata":${openMetadata(metadata, tag)}`
+  return `${answer.slice(0, -1)},"metadata":${openMetadata(metadata, assignment?.tag)}`
 }
 
 function failureHead({ flagKey, errorCode, errorMessage, metadata }: Failure): string {
@@ -40,8 +40,8 @@ function failureHead({ flagKey, errorCode, errorMessage, metadata }: Failure): s
 
 function fragmentOf(evaluation: Evaluation): Fragment {
   if (evaluation.reason === 'ERROR') return hashed(failureHead(evaluation))
-  // A tagged resolution is made anew for each unit; keeping its text would keep nothing.
-  if (evaluation.tag !== undefined) return hashed(resolutionHead(evaluation))
+  // A measured resolution is made anew for each unit; keeping its text would keep nothing.
+  if (evaluation.assignment !== undefined) return hashed(resolutionHead(evaluation))
   const known = fragments.get(evaluation)
   if (known) return known
   const fragment = hashed(resolutionHead(evaluation))

@@ -5,15 +5,14 @@ import type { Bindings } from '../bindings.ts'
 import { isExpired } from '../catalog/entities.ts'
 import type { EvaluationContext } from '../engine/context.ts'
 import { evaluate, evaluateAll } from '../engine/evaluate.ts'
-import type { Evaluation } from '../engine/evaluation.ts'
 import { ok } from '../engine/result.ts'
-import type { Snapshot } from '../engine/snapshot.ts'
-import { tally } from '../telemetry/tally.ts'
+import { reporter } from '../telemetry/isolate/reporter.ts'
 import { authenticate, type Caller, type Denial, deny } from './authenticate.ts'
 import { countRequest } from './evaluation-limit.ts'
 import { type RequestFault, readContext, withEdgeAttributes } from './evaluation-request.ts'
 import { flagKeysOf, SINGLE_PREFIX } from './flag-path.ts'
 import { matchesEtag, statusOf, toBulk, writeError, writeSingle } from './ofrep.ts'
+import { shownTo } from './shown.ts'
 import { knownContext, verifyContext } from './signed-context.ts'
 import { snapshotCache, type View, type WaitUntil } from './snapshot-cache.ts'
 import { openStream } from './stream.ts'
@@ -80,15 +79,6 @@ function contextFor({ key }: Caller, context: EvaluationContext, request: Reques
   return key.kind === 'client' ? withEdgeAttributes(context, request) : context
 }
 
-/** What a caller may know of an evaluation: a client not the name of a prerequisite that is hidden from it. */
-function shownTo({ key }: Caller, evaluation: Evaluation, flags: Snapshot): Evaluation {
-  const { prerequisite } = evaluation.metadata
-  if (key.kind !== 'client' || typeof prerequisite !== 'string') return evaluation
-  if (!flags.has(prerequisite) || flags.flag(prerequisite)?.clientVisible) return evaluation
-  const { prerequisite: _, ...metadata } = evaluation.metadata
-  return { ...evaluation, metadata }
-}
-
 function visibilityFor({ key }: Caller): 'all' | 'client' {
   return key.kind === 'client' ? 'client' : 'all'
 }
@@ -114,8 +104,9 @@ async function evaluateSingle(c: Context<Environment>): Promise<Response> {
   const context = contextFor(caller.value, trusted.value, request)
   const evaluation = evaluate(flags, key, context, now, visibilityFor(caller.value))
   snapshotCache.settle(c.env, flags, 1, waitUntil)
-  tally.settle(c.env, view.environment, [evaluation], context, waitUntil)
-  return new Response(writeSingle(shownTo(caller.value, evaluation, flags), view), {
+  const isUse = caller.value.key.kind === 'server'
+  reporter.settle(c.env, view.environment, { evaluations: [evaluation], context, isUse }, waitUntil)
+  return new Response(writeSingle(shownTo(caller.value, evaluation, view.environment, now), view), {
     status: statusOf(evaluation),
     headers: headersFor(view),
   })
@@ -174,10 +165,10 @@ async function evaluateBulk(c: Context<Environment>): Promise<Response> {
   const shown =
     key.kind === 'server'
       ? evaluations
-      : evaluations.map((evaluation) => shownTo(caller.value, evaluation, environment.flags))
+      : evaluations.map((evaluation) => shownTo(caller.value, evaluation, environment, now))
   const { fingerprint, write } = toBulk(shown, view)
   snapshotCache.settle(c.env, environment.flags, evaluations.length, waitUntil)
-  tally.settle(c.env, environment, evaluations, context, waitUntil)
+  reporter.settle(c.env, environment, { evaluations, context, isUse: false }, waitUntil)
   const etag = `"${fingerprint}-${epoch.toString(36)}"`
   const headers = headersFor(view, { etag })
   if (matchesEtag(request.headers.get('if-none-match'), etag)) {
@@ -224,7 +215,7 @@ async function snapshot(c: Context<Environment>): Promise<Response> {
   const etag = `"${flags.environment}-${flags.version}"`
   const headers = headersFor(view, { etag })
   snapshotCache.settle(c.env, flags, 0, waitUntil)
-  tally.settleUncounted(c.env, view.environment, waitUntil)
+  reporter.settleUncounted(c.env, view.environment, waitUntil)
   if (matchesEtag(c.req.header('if-none-match') ?? null, etag))
     return new Response(null, { status: 304, headers })
   return new Response(flags.toText(), { headers })

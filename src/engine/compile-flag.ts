@@ -2,7 +2,7 @@ import { compileCondition, type SegmentSource, traceMatch } from './compile-cond
 import { compileRollout, type Place } from './compile-rollout.ts'
 import { type Assign, compileSplit, NO_UNIT, NOT_SERVED } from './compile-split.ts'
 import { type EvaluationContext, toUnit } from './context.ts'
-import { type Evaluation, fail, type Reason, type Resolution } from './evaluation.ts'
+import { type Assignment, type Evaluation, fail, type Reason, type Resolution } from './evaluation.ts'
 import type { Flag, FlagMetadata, Serve } from './flag.ts'
 import type { Matcher } from './operators.ts'
 import type { Recorder } from './trace.ts'
@@ -44,7 +44,7 @@ class Resolutions {
       variant: found?.name,
       value: found?.value,
       metadata,
-      tag: undefined,
+      assignment: undefined,
     }
   }
 }
@@ -110,8 +110,10 @@ function isMet(
   return matched
 }
 
-function tagged(evaluation: Evaluation, tag: string | undefined): Evaluation {
-  return tag === undefined || evaluation.reason === 'ERROR' ? evaluation : { ...evaluation, tag }
+function assigned(evaluation: Evaluation, assignment: Assignment | undefined): Evaluation {
+  return assignment === undefined || evaluation.reason === 'ERROR'
+    ? evaluation
+    : { ...evaluation, assignment }
 }
 
 type CompiledRule = Server & { readonly id: string; readonly matches: Matcher }
@@ -222,8 +224,8 @@ function compileDecision(parts: CompiledParts, source: EntitySource): Evaluator 
       if (resolution) return resolution
     }
     const placement = place?.(context, now)
-    if (placement?.treated && treatment) return tagged(treatment, placement.tag)
-    return tagged(serveFallthrough(parts, recorder, context), placement?.tag)
+    if (placement?.treated && treatment) return assigned(treatment, placement.assignment)
+    return assigned(serveFallthrough(parts, recorder, context), placement?.assignment)
   }
 }
 

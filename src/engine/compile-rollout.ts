@@ -2,12 +2,13 @@ import { createBucketer, toBuckets } from './bucket.ts'
 import { compileCondition, type SegmentSource, traceMatch } from './compile-condition.ts'
 import { createUnitReader } from './compile-split.ts'
 import type { EvaluationContext } from './context.ts'
+import type { Assignment } from './evaluation.ts'
 import type { RolloutGrants } from './flag.ts'
 import type { Matcher } from './operators.ts'
 import type { Recorder } from './trace.ts'
 
-/** Where a unit stands in a rollout: its arm, and the tag by which its events are counted. */
-export type Placement = { readonly treated: boolean; readonly tag: string | undefined }
+/** Where a unit stands in a rollout: its arm, and by what its events are counted. */
+export type Placement = { readonly treated: boolean; readonly assignment: Assignment | undefined }
 /** Tells where the subject of an evaluation stands; undefined when the rollout has nothing to do with it. */
 export type Place = (context: EvaluationContext, now: number) => Placement | undefined
 
@@ -73,8 +74,9 @@ function compilePlace(rollout: CompiledRollout, recorder: Recorder | null): Plac
       grants: traces,
       split: { by, unit: unit ?? null, bucket: bucket ?? null },
     })
-    if (stratum === 0 || bucket === undefined) return undefined
-    if (!measured) return treated ? { treated, tag: undefined } : undefined
-    return { treated, tag: `${id}.${stage}.${stratum.toString(36)}.${treated ? 't' : 'c'}` }
+    if (stratum === 0 || unit === undefined) return undefined
+    if (!measured) return treated ? { treated, assignment: undefined } : undefined
+    const tag = `${id}.${stage}.${stratum.toString(36)}.${treated ? 't' : 'c'}`
+    return { treated, assignment: { tag, by, unit } }
   }
 }

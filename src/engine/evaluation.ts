@@ -7,6 +7,15 @@ export type Reason = 'STATIC' | 'TARGETING_MATCH' | 'SPLIT' | 'DEFAULT' | 'DISAB
 /** OpenFeature's error codes, as far as an evaluation can end in them. */
 export type EvaluationErrorCode = 'FLAG_NOT_FOUND' | 'TARGETING_KEY_MISSING' | 'PARSE_ERROR' | 'GENERAL'
 
+/** Where a unit stands in what measures a flag. */
+export type Assignment = {
+  /** Rollout (or experiment), stage, stratum and arm. */
+  readonly tag: string
+  /** The attribute that is bucketed, and the unit that it names. */
+  readonly by: string
+  readonly unit: string
+}
+
 /** A flag that was answered. Without a value (and variant) the caller's own default applies. */
 export type Resolution = {
   readonly flagKey: string
@@ -14,8 +23,8 @@ export type Resolution = {
   readonly variant: string | undefined
   readonly value: Json | undefined
   readonly metadata: FlagMetadata
-  /** Rollout, stage, stratum and arm of the unit, where the flag is under measurement. */
-  readonly tag: string | undefined
+  /** Of a unit that a measured rollout decided; a resolution without one is shared by all who get it. */
+  readonly assignment: Assignment | undefined
 }
 
 /** A flag that could not be answered; the others can. */

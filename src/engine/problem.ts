@@ -14,6 +14,8 @@ export type ProblemRule =
   | 'unknown_variant'
   | 'unknown_segment'
   | 'unknown_flag'
+  | 'unknown_metric'
+  | 'other_unit'
   | 'cycle'
   | 'seed_changed'
   | 'type_changed'

@@ -10,11 +10,22 @@ function collectSegments(condition: Condition, into: Set<string>): void {
   else if ('any' in condition) for (const child of condition.any) collectSegments(child, into)
 }
 
+function collectGranted({ grants }: RolloutGrants, into: Set<string>): void {
+  for (const { audience } of grants) if (audience) collectSegments(audience, into)
+}
+
+/** The segments that a rollout's audiences name. */
+export function rolloutReferences(rollout: RolloutGrants): readonly string[] {
+  const segments = new Set<string>()
+  collectGranted(rollout, segments)
+  return [...segments]
+}
+
 /** The segments and prerequisites that a flag names in one environment. */
 export function flagReferences(flag: FlagConfiguration, rollout: RolloutGrants | null): References {
   const segments = new Set<string>()
   for (const { when } of flag.rules) collectSegments(when, segments)
-  for (const { audience } of rollout?.grants ?? []) if (audience) collectSegments(audience, segments)
+  if (rollout) collectGranted(rollout, segments)
   return {
     flags: [...new Set(flag.prerequisites.map((prerequisite) => prerequisite.flag))],
     segments: [...segments],

@@ -21,11 +21,13 @@ const TAGS = {
   Environments: 'Where flags are answered: each has configurations, segments and keys of its own.',
   Flags: 'What a flag is everywhere, and in one environment.',
   Segments: 'Named audiences of an environment.',
+  Metrics: 'What is counted, in every environment.',
   Keys: 'What applications ask for flags with.',
   History: 'What was before, why an answer is what it is, and the way back.',
   'Change requests': 'Changes that wait for a second person or for their time.',
   Audit: 'Who did what, in a chain that shows when it was tampered with.',
   Usage: 'How often flags are evaluated, and with which answers.',
+  Counting: 'What happened: series, sums by arm, journeys, and whether events arrive at all.',
   'Export and import': 'A whole deployment as one document.',
 }
 

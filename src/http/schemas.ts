@@ -49,7 +49,7 @@ const MEANINGS: { readonly [status in RefusalStatus]: string } = {
   428: 'The request does not say what it was made from',
   429: 'Too many failed attempts',
   500: 'A defect, of which the log knows more',
-  503: 'The identity provider cannot be reached',
+  503: 'The identity provider, or what was counted, cannot be reached',
 }
 
 /** What any route can be refused with. */

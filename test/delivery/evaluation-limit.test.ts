@@ -1,6 +1,8 @@
 import { env } from 'cloudflare:workers'
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Bindings } from '../../src/bindings.ts'
+import { countRequest } from '../../src/delivery/evaluation-limit.ts'
+import { snapshotCache } from '../../src/delivery/snapshot-cache.ts'
 import {
   BULK,
   configure,
@@ -64,6 +66,17 @@ async function statusOf(request: Request, bindings: Bindings): Promise<number> {
   return response.status
 }
 
+/** Counts as many requests of a key without sending them: a unit of the limit is a thousand. */
+async function count(requests: number, bindings: Bindings, id = key.id): Promise<void> {
+  const record = snapshotCache.view(environment)?.environment.keys.get(id)
+  if (!record) throw new Error('the key is not in memory')
+  const pending: Promise<unknown>[] = []
+  for (let i = 0; i < requests; i++) {
+    expect(countRequest(bindings, record, Date.now(), (work) => void pending.push(work))).toBe(0)
+  }
+  await Promise.all(pending)
+}
+
 /** Sends as many requests, one after the other; the statuses that came back. */
 async function send(count: number, bindings: Bindings, make: () => Request = single): Promise<Set<number>> {
   const statuses = new Set<number>()
@@ -81,12 +94,14 @@ describe('evaluation requests', () => {
       400,
     ],
     ['of no flag', () => makeRequest(`${SINGLE}b`, { key: key.key }), 404],
-  ])('are counted by key, a hundred at a time: %s', async (_, make, status) => {
+  ])('are counted by key, a thousand at a time: %s', async (_, make, status) => {
     const { bindings, asked } = limiting(allow)
-    expect([await send(99, bindings, make), asked]).toEqual([new Set([status]), []])
+    await count(996, bindings)
+    expect([await send(3, bindings, make), asked]).toEqual([new Set([status]), []])
     await send(1, bindings, make)
     expect(asked).toEqual([{ key: key.id }])
-    await send(99, bindings, make)
+    await count(996, bindings)
+    await send(3, bindings, make)
     expect(asked).toHaveLength(1)
     await send(1, bindings, make)
     expect(asked).toEqual([{ key: key.id }, { key: key.id }])
@@ -96,10 +111,12 @@ describe('evaluation requests', () => {
     const other = await createKey(environment)
     await warm(environment)
     const { bindings, asked } = limiting(allow)
-    await send(50, bindings)
-    await send(99, bindings, () => bulk(other.key))
+    await count(990, bindings)
+    await send(5, bindings)
+    await count(990, bindings, other.id)
+    await send(9, bindings, () => bulk(other.key))
     expect(asked).toEqual([])
-    await send(50, bindings, bulk)
+    await send(5, bindings, bulk)
     expect(asked).toEqual([{ key: key.id }])
     await send(1, bindings, () => single(other.key))
     expect(asked).toEqual([{ key: key.id }, { key: other.id }])
@@ -110,21 +127,27 @@ describe('evaluation requests', () => {
     ['a request with a wrong key', () => bulk(`${key.key}0`)],
   ])('are not those of %s', async (_, make) => {
     const { bindings, asked } = limiting(allow)
-    await send(100, bindings, make)
+    await count(999, bindings)
+    await send(3, bindings, make)
     expect(asked).toEqual([])
+    await send(1, bindings)
+    expect(asked).toHaveLength(1)
   })
 
   it('are not those that come over a service binding', async () => {
     const { bindings, asked } = limiting(allow)
     const { flags, settled } = makeFlags(environment, bindings)
-    for (let i = 0; i < 100; i++) await flags.getBooleanValue('a', false)
+    await count(999, bindings)
+    for (let i = 0; i < 3; i++) await flags.getBooleanValue('a', false)
     await settled()
     expect(asked).toEqual([])
+    await send(1, bindings)
+    expect(asked).toHaveLength(1)
   })
 
   it('wait for no limit, even one that never answers', async () => {
     const { bindings, asked } = limiting(silent)
-    await send(99, bindings)
+    await count(999, bindings)
     const { response } = await serve(single(), bindings)
     expect(response.status).toBe(200)
     await vi.waitFor(() => expect(asked).toHaveLength(1))
@@ -133,14 +156,19 @@ describe('evaluation requests', () => {
 
   it('are all let in while the limit cannot be asked', async () => {
     const { bindings, asked } = limiting(unreachable)
-    expect([await send(201, bindings), asked.length]).toEqual([new Set([200]), 2])
+    for (const units of [1, 2]) {
+      await count(999, bindings)
+      expect([await send(1, bindings), asked.length]).toEqual([new Set([200]), units])
+    }
+    expect(await send(1, bindings)).toEqual(new Set([200]))
   })
 })
 
 describe('a key beyond its limit', () => {
-  /** Uses a key up: its hundredth request is still answered. */
+  /** Uses a key up: its thousandth request is still answered. */
   async function useUp(bindings: Bindings): Promise<void> {
-    expect(await send(100, bindings)).toEqual(new Set([200]))
+    await count(999, bindings)
+    expect(await send(1, bindings)).toEqual(new Set([200]))
   }
 
   it.each([
@@ -194,10 +222,10 @@ describe('a key beyond its limit', () => {
   it('makes nobody ask while it is refused, and is counted on afterwards', async () => {
     const { bindings, asked } = limiting(refuse)
     await useUp(bindings)
-    expect(await send(150, bindings)).toEqual(new Set([429]))
+    expect(await send(3, bindings)).toEqual(new Set([429]))
     expect(asked).toHaveLength(1)
     moveClock(WINDOW_MS)
-    expect(await send(100, bindings)).toEqual(new Set([200]))
+    await useUp(bindings)
     expect(asked).toHaveLength(2)
     expect(await send(1, bindings)).toEqual(new Set([429]))
   })
@@ -214,9 +242,9 @@ describe('a key beyond its limit', () => {
     ]).toEqual([429, 200, 200])
   })
 
-  it('is refused by the limit that wrangler.toml binds, after a thousand hundreds', async () => {
-    for (let unit = 0; unit < 1_000; unit++) await env.EVALUATION_LIMIT.limit({ key: key.id })
-    expect(await send(100, env)).toEqual(new Set([200]))
+  it('is refused by the limit that wrangler.toml binds, after a hundred thousands', async () => {
+    for (let unit = 0; unit < 100; unit++) await env.EVALUATION_LIMIT.limit({ key: key.id })
+    await useUp(env)
     expect(await statusOf(single(), env)).toBe(429)
   })
 })

@@ -6,6 +6,7 @@ import {
   evaluateFlag,
   makeChange,
   makeFlag,
+  makeRollout,
   makeSegment,
   makeSnapshot,
   makeSnapshotOf,
@@ -156,7 +157,15 @@ describe('all flags at once', () => {
   })
 })
 
-it('makes no new object for an answer without a tag', () => {
+it.each<[by: string, context: EvaluationContext, unit: string]>([
+  ['targetingKey', { targetingKey: 'ann' }, 'ann'],
+  ['company.id', { targetingKey: 'ann', company: { id: 42 } }, '42'],
+])('says which unit a tag is of: %s', (by, context, unit) => {
+  const snapshot = makeSnapshotOf(makeFlag(), makeRollout({ id: 'r1', stage: 2, by }))
+  expect(evaluateFlag(snapshot, context)).toHaveProperty('assignment', { tag: 'r1.2.1.c', by, unit })
+})
+
+it('makes no new object for an answer without an assignment', () => {
   const snapshot = makeSnapshotOf(makeFlag({ fallthrough: makeSplit({ on: 1, off: 0 }) }))
   const context = { targetingKey: 'ann' }
   expect(evaluateFlag(snapshot, context)).toBe(evaluateFlag(snapshot, { targetingKey: 'bob' }))

@@ -105,7 +105,7 @@ describe('an explanation', () => {
         variant: 'a',
         value: 'a',
         metadata: {},
-        tag: undefined,
+        assignment: undefined,
       },
       steps: [
         { step: 'enabled', matched: true },
@@ -158,7 +158,7 @@ describe('an explanation', () => {
         variant: 'on',
         value: true,
         metadata: {},
-        tag: 'r7.3.6.c',
+        assignment: { tag: 'r7.3.6.c', by: 'targetingKey', unit: EDGE_UNIT },
       },
       steps: [
         { step: 'enabled', matched: true },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Condition } from '../../src/engine/flag.ts'
-import { flagReferences, segmentReferences } from '../../src/engine/references.ts'
+import { flagReferences, rolloutReferences, segmentReferences } from '../../src/engine/references.ts'
 import { makeFlag, makeGrant, makeRollout, makeSegment, makeSplit } from '../support/engine.ts'
 
 const PRO: Condition = { attribute: 'plan', op: 'equals', values: ['pro'] }
@@ -32,6 +32,7 @@ describe('the references of a flag', () => {
       flags: ['first', 'second'],
       segments: ['plain', 'in-all', 'deep', 'negated', 'granted'],
     })
+    expect(rolloutReferences(rollout)).toEqual(['granted', 'deep'])
   })
 
   it('are none where it names none', () => {

@@ -32,6 +32,11 @@ const EXCEPTIONS: readonly (readonly [name: string, route: string, ask: RouteCas
     () => ({ path: { flag: 'new' }, json: { type: 'boolean', variants: ON_OFF }, revision: 0 }),
   ],
   [
+    'of a new metric',
+    'PUT /api/v1/metrics/{metric}',
+    () => ({ path: { metric: 'new' }, json: { event: 'pay', kind: 'count' }, revision: 0 }),
+  ],
+  [
     'as an emergency',
     'PATCH /api/v1/flags/{flag}/environments/{environment}',
     (environment) => ({

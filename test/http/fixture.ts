@@ -2,6 +2,7 @@
 import { env } from 'cloudflare:workers'
 import { hashKey } from '../../src/access/key.ts'
 import { call, refusalOf } from '../support/access.ts'
+import { measure } from '../support/measurements.ts'
 import { type Answer, flushKv, from, ON_OFF } from '../support/worker.ts'
 
 /** Where actors of the tests may act, where a second person is needed, and where they may not. */
@@ -18,6 +19,11 @@ export const SPARE = 'spare'
 export const ARCHIVED = 'archived'
 export const SEGMENT = 'beta'
 export const SPARE_SEGMENT = 'unused'
+/** Metrics by what is done to them; the first has two revisions. */
+export const METRIC = 'checkout-error'
+export const SPARE_METRIC = 'unused'
+/** A measurement that runs in every environment. */
+export const MEASUREMENT = 'running'
 export const MEMBER = 'grace@example.com'
 export const TOKEN_ID = '0a1b2c3d4e5f'
 
@@ -102,6 +108,12 @@ export async function createFixture(): Promise<Fixture> {
   await done(call('POST', `/flags/${ARCHIVED}/archive`, { json: {}, headers: from(1) }))
   const filled: (readonly [string, readonly [key: string, changeRequest: string]])[] = []
   for (const environment of ENVIRONMENTS) filled.push([environment, await fillEnvironment(environment)])
+  await put(`/metrics/${METRIC}`, { event: 'error', kind: 'error' })
+  await put(`/metrics/${METRIC}`, { event: 'checkout-error', kind: 'error' }, 1)
+  await put(`/metrics/${SPARE_METRIC}`, { event: 'pay', kind: 'conversion' })
+  for (const environment of ENVIRONMENTS) {
+    await measure(environment, { flag: BASE, id: MEASUREMENT, metrics: [] })
+  }
   await put(`/members/${MEMBER}`, { name: 'Grace', role: 'releaser', environments: null })
   await writeToken(`rp_token_${TOKEN_ID}_${SECRET}`, TOKEN_ID, null, null)
   await writeToken(EXPIRED_TOKEN, '0123456789ab', 2, null)

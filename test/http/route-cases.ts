@@ -9,10 +9,13 @@ import {
   type Fixture,
   FLAG,
   GUARDED,
+  MEASUREMENT,
   MEMBER,
+  METRIC,
   OWN,
   SEGMENT,
   SPARE,
+  SPARE_METRIC,
   SPARE_SEGMENT,
   TOKEN_ID,
 } from './fixture.ts'
@@ -59,10 +62,12 @@ const notes = { description: 'Another', tags: [], owner: '', temporary: true }
 const definition = { type: 'boolean', variants: ON_OFF, clientVisible: true, ...notes }
 const configuration = { enabled: true, offVariant: 'off', fallthrough: { variant: 'on' } }
 
+const measured = (environment: string) => ({ path: { environment, measurement: MEASUREMENT } })
+
 const emptyDeployment = () =>
   env.DB.batch(
-    ['environments', 'flags', 'flag_configurations', 'segments', 'keys', 'entity_references'].map((table) =>
-      env.DB.prepare(`DELETE FROM ${table}`),
+    ['environments', 'flags', 'flag_configurations', 'segments', 'keys', 'metrics', 'entity_references'].map(
+      (table) => env.DB.prepare(`DELETE FROM ${table}`),
     ),
   )
 
@@ -79,6 +84,7 @@ const EXPORTED = {
       protected: false,
       keepContexts: false,
       contextKeys: [],
+      shards: 2,
       segments: [{ key: 'beta', description: '', condition: null, included: ['ada'], excluded: [] }],
       keys: [],
     },
@@ -92,6 +98,7 @@ const EXPORTED = {
       configurations: { imported: { ...configuration, prerequisites: [], targets: [], rules: [] } },
     },
   ],
+  metrics: [{ key: 'imported', event: 'pay', kind: 'count' }],
   members: [],
   tokens: [],
 }
@@ -240,6 +247,20 @@ export const CASES: { readonly [route: string]: RouteCase } = {
     revision: 1,
   })),
 
+  'GET /api/v1/metrics': read(() => ({}), null),
+  'GET /api/v1/metrics/{metric}': read(() => ({ path: { metric: METRIC } }), null),
+  'PUT /api/v1/metrics/{metric}': change(
+    () => ({ path: { metric: METRIC }, json: { event: 'failure', kind: 'error' }, revision: 2 }),
+    { unknown: { metric: STALE } },
+  ),
+  'DELETE /api/v1/metrics/{metric}': change(() => ({ path: { metric: SPARE_METRIC }, revision: 1 })),
+  'GET /api/v1/metrics/{metric}/history': read(() => ({ path: { metric: METRIC } }), null),
+  'POST /api/v1/metrics/{metric}/restore': change(() => ({
+    path: { metric: METRIC },
+    json: { revision: 1 },
+    revision: 2,
+  })),
+
   'GET /api/v1/environments/{environment}/keys': read((environment) => ({ path: { environment } })),
   'POST /api/v1/environments/{environment}/keys': change(
     (environment) => ({ path: { environment }, json: { kind: 'client', name: 'Page' } }),
@@ -263,6 +284,24 @@ export const CASES: { readonly [route: string]: RouteCase } = {
   'GET /api/v1/environments/{environment}/usage': read((environment) => ({
     path: { environment },
     query: { flag: BASE },
+  })),
+  'GET /api/v1/environments/{environment}/series': read((environment) => ({
+    path: { environment },
+    query: { metric: METRIC, by: 'arm' },
+  })),
+  'GET /api/v1/environments/{environment}/measurements/{measurement}/totals': read(measured),
+  'GET /api/v1/environments/{environment}/measurements/{measurement}/blocks': read(measured),
+  'GET /api/v1/environments/{environment}/measurements/{measurement}/journeys': read((environment) => ({
+    ...measured(environment),
+    query: { metric: METRIC },
+  })),
+  'GET /api/v1/environments/{environment}/connection': read((environment) => ({ path: { environment } })),
+  'GET /api/v1/environments/{environment}/event-names': read((environment) => ({ path: { environment } })),
+  'GET /api/v1/environments/{environment}/storage': read((environment) => ({ path: { environment } })),
+  'GET /api/v1/environments/{environment}/prometheus': read((environment) => ({ path: { environment } })),
+  'POST /api/v1/environments/{environment}/erasures': administer((environment) => ({
+    path: { environment },
+    json: { unit: 'ada' },
   })),
 
   'GET /api/v1/change-requests': read(() => ({}), null),
