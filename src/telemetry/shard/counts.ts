@@ -1,6 +1,6 @@
 // What a shard has counted in an hour or a day: how it is added up, and how it is packed.
-import type { FlagActivity } from '../catalog/staleness.ts'
-import type { Count } from './shard-protocol.ts'
+import type { FlagActivity } from '../../catalog/staleness.ts'
+import type { Count } from '../shard-protocol.ts'
 
 /** How often a flag was answered in one way, and when it last was: the start of that minute. */
 export type Cell = {

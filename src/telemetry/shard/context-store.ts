@@ -1,7 +1,7 @@
 // Some contexts of the last day, of environments that keep them: the newest of each targeting key.
-import { isJsonObject } from '../engine/json.ts'
+import { isJsonObject } from '../../engine/json.ts'
+import { type KeptContext, MAX_CONTEXTS } from '../shard-protocol.ts'
 import type { PackedRows } from './packed-rows.ts'
-import { type KeptContext, MAX_CONTEXTS } from './shard-protocol.ts'
 
 /** How long a context is kept. */
 const CONTEXTS_KEPT_MS = 86_400_000
@@ -21,9 +21,13 @@ export class ContextStore {
 
   constructor(rows: PackedRows) {
     this.rows = rows
-    for (const [at, text] of rows.load('contexts', 0)?.entries ?? []) {
+    for (const [at, text] of rows.load('contexts', 0) ?? []) {
       this.contexts.set(subjectOf(text), { at, text })
     }
+  }
+
+  get isEmpty(): boolean {
+    return this.contexts.size === 0
   }
 
   /** When the oldest context has been kept for long enough; undefined when there is none. */
@@ -62,8 +66,11 @@ export class ContextStore {
       this.isChanged = true
     }
     if (!this.isChanged) return
-    const entries = [...this.contexts.values()].map(({ at, text }) => [at, text] as const)
-    this.rows.save('contexts', 0, { head: null, entries })
+    this.rows.save(
+      'contexts',
+      0,
+      [...this.contexts.values()].map(({ at, text }) => [at, text]),
+    )
     this.isChanged = false
   }
 }
