@@ -16,18 +16,24 @@ import { createExplainRoutes } from './catalog/routes/explain.ts'
 import { createFlagRoutes } from './catalog/routes/flags.ts'
 import { createHistoryRoutes } from './catalog/routes/history.ts'
 import { createKeyRoutes } from './catalog/routes/keys.ts'
+import { createMetricRoutes } from './catalog/routes/metrics.ts'
 import { createSegmentRoutes } from './catalog/routes/segments.ts'
 import { createTransferRoutes } from './catalog/routes/transfer.ts'
 import { describeApi } from './http/openapi.ts'
 import { refuse, refuseThrown, refuseUnknown } from './http/problem.ts'
 import { createRouter } from './http/router.ts'
-import { createUsageRoutes } from './telemetry/routes.ts'
-import { loadContexts } from './telemetry/usage.ts'
+import { createArrivalRoutes } from './telemetry/reading/arrival-routes.ts'
+import { clearShards } from './telemetry/reading/clear-shards.ts'
+import { createErasureRoutes } from './telemetry/reading/erasure-routes.ts'
+import { createMeasurementRoutes } from './telemetry/reading/measurement-routes.ts'
+import { createSeriesRoutes } from './telemetry/reading/series-routes.ts'
+import { loadContexts } from './telemetry/reading/usage.ts'
+import { createUsageRoutes } from './telemetry/reading/usage-routes.ts'
 
 const MAX_BODY_BYTES = 4 * 1024 * 1024
 const MAX_IMPORT_BYTES = 64 * 1024 * 1024
 
-const observations: Observations = { contexts: loadContexts }
+const observations: Observations = { contexts: loadContexts, clear: clearShards }
 
 const limitBody = (maxSize: number) =>
   bodyLimit({
@@ -57,11 +63,16 @@ export function createManagement() {
     .route('/', createConfigurationRoutes(observations))
     .route('/', createHistoryRoutes(observations))
     .route('/', createSegmentRoutes(observations))
+    .route('/', createMetricRoutes(observations))
     .route('/', createKeyRoutes())
     .route('/', createExplainRoutes())
     .route('/', createChangeRequestRoutes(observations))
     .route('/', createTransferRoutes())
     .route('/', createUsageRoutes())
+    .route('/', createSeriesRoutes())
+    .route('/', createMeasurementRoutes())
+    .route('/', createArrivalRoutes())
+    .route('/', createErasureRoutes())
   describeApi(app)
   return routes
 }

@@ -3,12 +3,14 @@
 import { currentActor } from './access/standing.ts'
 import type { Bindings } from './bindings.ts'
 import { applyDue } from './catalog/change-requests.ts'
+import { clearDue } from './catalog/clearing.ts'
 import { publishAll, publishDue } from './catalog/publish.ts'
 import { markStale } from './catalog/stale-flags.ts'
 import { isStillAuthorised } from './catalog/submit.ts'
 import { sealAudit } from './ledger/audit.ts'
 import { forgetAnswers } from './ledger/idempotency.ts'
-import { loadContexts, loadFlagActivity } from './telemetry/usage.ts'
+import { clearShards } from './telemetry/reading/clear-shards.ts'
+import { loadContexts, loadFlagActivity } from './telemetry/reading/usage.ts'
 
 const STALE_EVERY_MINUTES = 60
 
@@ -40,6 +42,7 @@ export async function tick(bindings: Bindings, now: number): Promise<void> {
   const parts: readonly (readonly [name: string, work: () => Promise<unknown>])[] = [
     ['scheduled changes', () => applyScheduled(bindings, now)],
     ['publications', () => publishDue(bindings)],
+    ['counts of deleted environments', () => clearDue(bindings, now, clearShards)],
     ['audit', () => seal(bindings)],
     ['idempotency', () => forgetAnswers(bindings.DB, now)],
     ...(Math.floor(now / 60_000) % STALE_EVERY_MINUTES === 0

@@ -89,7 +89,12 @@ describe('rooms', () => {
 describe('parts of rooms', () => {
   it.each([
     ['catalog', 'hub-protocol.ts', 'tables.ts', 'environment-snapshot.ts, entities.ts, hub-protocol.ts'],
-    ['telemetry', 'tally.ts', 'ingest.ts', 'tally.ts, exposures.ts'],
+    [
+      'telemetry',
+      'isolate/reporter.ts',
+      'events/reporter.ts',
+      'isolate/reporter.ts, isolate/exposures.ts, events/tag.ts, events/track.ts',
+    ],
   ])('delivery may import only some of %s', (room, allowed, forbidden, list) => {
     expect(imports('src/delivery/a.ts', `src/${room}/${allowed}`, asValue)).toEqual([])
     expect(imports('src/delivery/a.ts', `src/${room}/${forbidden}`, asType)).toEqual([

@@ -13,6 +13,7 @@ export const CONFIGURED = [
   'history',
   'entity_references',
   'revisions',
+  'metrics',
   'measurements',
 ] as const
 

@@ -154,9 +154,15 @@ export function variantOf(evaluation: Evaluation): string | undefined {
   return evaluation.reason === 'ERROR' ? undefined : evaluation.variant
 }
 
-/** An evaluation as other languages can say it: without what is undefined, and without our words for a failure. */
+/**
+ * An evaluation as other languages can say it: without what is undefined, without our words for a failure, and of an
+ * assignment the tag alone.
+ */
 export function toPlain(evaluation: Evaluation): unknown {
-  const plain: unknown = JSON.parse(JSON.stringify({ ...evaluation, errorMessage: undefined }))
+  const { assignment, ...rest } = { assignment: undefined, ...evaluation }
+  const plain: unknown = JSON.parse(
+    JSON.stringify({ ...rest, tag: assignment?.tag, errorMessage: undefined }),
+  )
   return plain
 }
 

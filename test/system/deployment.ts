@@ -19,7 +19,7 @@ export type Deployment = Server & {
 export async function deploy(...beside: readonly V4WorkerOptions[]): Promise<Deployment> {
   const persist = await mkdtemp(join(tmpdir(), 'rampart-'))
   const server = await startServer({ port: 0, persist, adminToken: ADMIN_TOKEN, beside })
-  await seed(server.url, ADMIN_TOKEN)
+  await seed(server, ADMIN_TOKEN)
   return {
     ...server,
     manage: (method, path, body, headers = {}) =>

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { METRICS } from '../../scripts/demo-catalog.ts'
 import { isJsonObject } from '../../src/engine/json.ts'
+import { createBatchId, formatBatchId } from '../../src/telemetry/events/batch-id.ts'
 import { ADMIN_TOKEN, type Deployment, deploy } from './deployment.ts'
 
 let deployment: Deployment
@@ -28,8 +30,11 @@ type Variables = { readonly [name: string]: string }
 /** Splits a command as a shell does, as far as these commands need it: blanks, quotes and variables. */
 function wordsOf(command: string, variables: Variables): string[] {
   const expand = (text: string) => text.replace(/\$([A-Z]+)/g, (whole, name) => variables[name] ?? whole)
-  return [...command.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(
-    ([, single, double, plain]) => single ?? expand(double ?? plain ?? ''),
+  return [...command.matchAll(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g)].map(([word]) =>
+    word.replace(
+      /'([^']*)'|"([^"]*)"|([^'"]+)/g,
+      (_, single, double, plain) => single ?? expand(double ?? plain),
+    ),
   )
 }
 
@@ -90,6 +95,25 @@ describe('every command of the guides does what it says', () => {
     expect(await snapshot?.json()).toMatchObject({ format: 1, environment: 'production', flags: {} })
   })
 
+  it('counts events, and again under the same id', async () => {
+    const answers: unknown[] = []
+    const [first, again, beacon] = commandsOf('docs/events.md')
+    const ids = [createBatchId(Date.now()), createBatchId(Date.now())].map(formatBatchId)
+    for (const [command = '', ID = ''] of [
+      [first, ids[0]],
+      [again, ids[0]],
+      [beacon, ids[1]],
+    ]) {
+      const response = await run(command, { ID })
+      answers.push([response.status, await response.json()])
+    }
+    expect(answers).toEqual([
+      [202, { accepted: 3, rejected: [expect.objectContaining({ index: 3, code: 'invalid_name' })] }],
+      [202, { accepted: 1, rejected: [] }],
+      [202, { accepted: 1, rejected: [] }],
+    ])
+  })
+
   it('exports everything, fills nothing but an empty deployment with it, and revokes no key that is not there', async () => {
     const [exporting = '', importing = '', revoking = ''] = commandsOf('docs/operations.md')
     const document = await run(exporting.replace('> rampart.json', ''))
@@ -100,6 +124,44 @@ describe('every command of the guides does what it says', () => {
     expect([imported.status, await imported.json()]).toMatchObject([409, { error: { code: 'not_empty' } }])
     const revoked = await run(revoking)
     expect([revoked.status, await revoked.json()]).toMatchObject([404, { error: { code: 'not_found' } }])
+  })
+
+  it('defines metrics, changes one and deletes one', async () => {
+    const answers: (readonly [status: number, body: unknown])[] = []
+    for (const command of commandsOf('docs/metrics.md')) {
+      const response = await run(command)
+      answers.push([response.status, await response.json()])
+    }
+    const everywhere = { production: changed, staging: changed }
+    const demo = METRICS.map(({ key }) => ({ key })).sort((a, b) => (a.key < b.key ? -1 : 1))
+    expect(answers).toMatchObject([
+      [200, { revision: 1, environments: everywhere }],
+      [200, { revision: 1, environments: everywhere }],
+      [200, { revision: 2, environments: everywhere }],
+      [200, { revisions: [{ differences: [{ text: 'cap is now 5000 (was 2000)' }] }, { revision: 1 }] }],
+      [200, { metrics: [{ key: 'checkout-error', goodDirection: 'down', unit: 'user' }, ...demo] }],
+      [200, { revision: 0, environments: everywhere }],
+      [200, { revision: 2, environments: { staging: changed } }],
+    ])
+  })
+
+  it('reads what was counted, and forgets somebody', async () => {
+    const answers: (readonly [status: number, type: string | null])[] = []
+    for (const command of commandsOf('docs/measure.md')) {
+      const response = await run(command)
+      await response.text()
+      answers.push([response.status, response.headers.get('content-type')])
+    }
+    expect(answers).toEqual([
+      [200, 'application/json'],
+      [200, 'application/json'],
+      [200, 'application/json'],
+      [200, 'text/csv; charset=utf-8'],
+      [200, 'text/csv; charset=utf-8'],
+      [200, 'text/plain; version=0.0.4; charset=utf-8'],
+      [200, 'application/json'],
+      [200, 'application/json'],
+    ])
   })
 
   it('builds a flag, a segment, a rule and a protected change from nothing', async () => {

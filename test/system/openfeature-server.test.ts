@@ -128,7 +128,7 @@ describe('the published server SDK with its OFREP provider', () => {
 
   it.each([
     ['a flag that does not exist', 'no-such-flag', {}, 'FLAG_NOT_FOUND'],
-    ['a split without its unit', 'new-checkout', { country: 'BR' }, 'TARGETING_KEY_MISSING'],
+    ['a split without its unit', 'search-ranking', { country: 'BR' }, 'TARGETING_KEY_MISSING'],
   ])('answers the default and the error code for %s', async (_, flag, context, errorCode) => {
     const client = await connect(SERVER_KEY)
     expect(await client.getBooleanDetails(flag, true, context)).toMatchObject({

@@ -1,8 +1,8 @@
 import { env } from 'cloudflare:workers'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { Bindings } from '../../src/bindings.ts'
-import { shardName, shardOf, type TallyReport } from '../../src/telemetry/shard-protocol.ts'
-import { loadContexts, loadFlagActivity, loadUsage } from '../../src/telemetry/usage.ts'
+import type { Bindings } from '../../../src/bindings.ts'
+import { loadContexts, loadFlagActivity, loadUsage } from '../../../src/telemetry/reading/usage.ts'
+import { shardName, shardOf, type Tallied } from '../../../src/telemetry/shard-protocol.ts'
 import {
   moveClock,
   silenceLogs,
@@ -11,7 +11,9 @@ import {
   uniqueName,
   unreachable,
   withShards,
-} from '../support/worker.ts'
+} from '../../support/worker.ts'
+
+import { makeTallies } from '../shard/messages.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
@@ -19,7 +21,6 @@ const DAY_MS = 24 * HOUR_MS
 
 let environment = ''
 let noon = 0
-let sequence = 0
 
 silenceLogs()
 beforeAll(stopClock)
@@ -34,8 +35,7 @@ beforeEach(() => {
 type Line = readonly [flag: string, variant: string | null, reason: string, evaluations: number]
 
 /** Lets a shard count something at an instant. */
-async function count(index: number, at: number, lines: readonly Line[], report: Partial<TallyReport> = {}) {
-  sequence++
+async function count(index: number, at: number, lines: readonly Line[], tallied: Partial<Tallied> = {}) {
   const byFlag = [...Map.groupBy(lines, ([flag]) => flag)]
   const flags = new Map(
     byFlag.map(([flag, own]) => [
@@ -44,8 +44,8 @@ async function count(index: number, at: number, lines: readonly Line[], report: 
     ]),
   )
   const minutes = new Map(lines.length > 0 ? [[at, flags]] : [])
-  const empty = { isolate: 'isolate', sequence, minutes, uncounted: false, contexts: null }
-  await shardOf(env, environment, index).tally({ ...empty, ...report })
+  const message = makeTallies({ minutes, uncounted: false, contexts: null, ...tallied })
+  await shardOf(env, environment, index).take(message)
 }
 
 /** Bindings of which the second shard fails. */
