@@ -3,8 +3,12 @@ import { defineConfig } from 'vitest/config'
 
 /** Tests of pure code, wherever their rooms are: they need no workerd. */
 const PURE = [
-  'test/catalog/{describe-condition,diff,merge-patch}.test.ts',
-  'test/telemetry/tally-buffer.test.ts',
+  'test/catalog/{describe-condition,diff,layouts,measurement,merge-patch}.test.ts',
+  'test/telemetry/isolate/{tally-buffer,exposures,trip-budget}.test.ts',
+  'test/telemetry/{counting,events}/**/*.test.ts',
+  'test/telemetry/shard/{batch-memory,commit-record}.test.ts',
+  'test/telemetry/reading/{blocks,connection,event-names,journeys,prometheus,series,totals}.test.ts',
+  'test/http/csv.test.ts',
 ]
 
 export default defineConfig({
@@ -13,7 +17,7 @@ export default defineConfig({
       {
         test: {
           name: 'core',
-          include: ['test/engine/**/*.test.ts', 'test/scripts/**/*.test.ts', ...PURE],
+          include: ['test/{engine,scripts,statistics}/**/*.test.ts', ...PURE],
           environment: 'node',
           // Machines are shared: a property test may have to wait for its turn.
           testTimeout: 60_000,

@@ -26,7 +26,7 @@ async function measure(worker: Inspected, text: string, flags: number): Promise<
   return use
 }
 
-const worker = await startInspected()
+const worker = await startInspected('memory')
 try {
   // Once before, so that the engine's own code is not counted.
   await measure(worker, toSnapshotText(makeFlagSet(100)), 100)

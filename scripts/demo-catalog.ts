@@ -73,6 +73,13 @@ function EU(): string[] {
   return 'AT BE BG HR CY CZ DK EE FI FR DE GR HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE'.split(' ')
 }
 
+export const METRICS = [
+  { key: 'checkouts', event: 'checkout-completed', kind: 'conversion' },
+  { key: 'checkout-errors', event: 'checkout-error', kind: 'error' },
+  { key: 'checkout-latency', event: 'checkout-latency', kind: 'latency' },
+  { key: 'order-value', event: 'checkout-completed', kind: 'mean' },
+] as const
+
 type Configuration = {
   readonly enabled: boolean
   readonly offVariant?: string | null
@@ -137,7 +144,8 @@ export const FLAGS: readonly FlagDraft[] = [
             serve: split('checkout-ireland', { on: 50, off: 50 }),
           },
         ],
-        fallthrough: split('checkout-all', { on: 10, off: 90 }),
+        // A tenth of everyone else has it by a rollout: see seed.ts.
+        fallthrough: { variant: 'off' },
       },
       staging: on,
     },

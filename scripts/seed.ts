@@ -1,5 +1,10 @@
 import { createHash } from 'node:crypto'
-import { DEMO_KEYS, ENVIRONMENTS, FLAGS, SEGMENTS } from './demo-catalog.ts'
+import { DEMO_KEYS, ENVIRONMENTS, FLAGS, METRICS, SEGMENTS } from './demo-catalog.ts'
+import { measureFlags } from './measure-flag.ts'
+import type { Server } from './server.ts'
+
+/** What the demo's checkout is measured under. */
+export const DEMO_MEASUREMENT = 'checkout-demo'
 
 type Call = (
   method: string,
@@ -24,11 +29,11 @@ const isNew = { 'if-none-match': '*' }
 const comment = 'demo'
 
 /**
- * Fills an empty deployment with the demo shop, through the management API.
+ * Fills an empty deployment with the demo shop, through the management API, and measures its new checkout.
  * @returns whether it was empty
  */
-export async function seed(url: URL, adminToken: string): Promise<boolean> {
-  const call = client(url, adminToken)
+export async function seed(server: Server, adminToken: string): Promise<boolean> {
+  const call = client(server.url, adminToken)
   const { environments } = (await call('GET', '/api/v1/environments')) as { environments: unknown[] }
   if (environments.length > 0) return false
   for (const { key, ...environment } of ENVIRONMENTS) {
@@ -55,5 +60,17 @@ export async function seed(url: URL, adminToken: string): Promise<boolean> {
       comment,
     })
   }
+  for (const { key, ...metric } of METRICS)
+    await call('PUT', `/api/v1/metrics/${key}`, { ...metric, comment }, isNew)
+  await measureFlags(server, 'production', [
+    {
+      id: DEMO_MEASUREMENT,
+      flag: 'new-checkout',
+      variant: 'on',
+      seed: 'checkout-all',
+      grants: [{ audience: null, percentage: 10 }],
+      metrics: METRICS.map(({ key }) => ({ metric: key, bounds: [] })),
+    },
+  ])
   return true
 }

@@ -24,6 +24,8 @@ export type ServerOptions = {
   /** Where data is kept; what is there is used. */
   readonly persist: string
   readonly adminToken: string
+  /** Whether its database has every migration already. */
+  readonly isMigrated?: boolean
   /** Other Workers that run beside it, with their own code, as Miniflare takes them. */
   readonly beside?: readonly V4WorkerOptions[]
   /** Takes what the Workers log; left out, it is printed. */
@@ -36,6 +38,8 @@ export type Log = { readonly level: string; readonly message: string }
 export type Server = {
   readonly url: URL
   readonly miniflare: Miniflare
+  /** The processes that it runs in. */
+  readonly pids: readonly number[]
   /** Runs the cron once. */
   readonly tick: () => Promise<void>
   readonly stop: () => Promise<void>
@@ -65,7 +69,10 @@ async function migrate(persist: string): Promise<void> {
 }
 
 /** Starts Miniflare, and remembers the processes that it starts in turn, which it does not tell itself. */
-async function startRuntime(persist: string, create: () => Miniflare): Promise<Miniflare> {
+async function startRuntime(
+  persist: string,
+  create: () => Miniflare,
+): Promise<{ readonly miniflare: Miniflare; readonly pids: readonly number[] }> {
   const children: ChildProcess[] = []
   const collect = (message: unknown) => {
     if (isJsonObject(message)) children.push(message.process as ChildProcess)
@@ -74,11 +81,9 @@ async function startRuntime(persist: string, create: () => Miniflare): Promise<M
   try {
     const miniflare = create()
     await miniflare.ready
-    rememberRuntime(
-      persist,
-      children.flatMap(({ pid }) => pid ?? []),
-    )
-    return miniflare
+    const pids = children.flatMap(({ pid }) => pid ?? [])
+    rememberRuntime(persist, pids)
+    return { miniflare, pids }
   } finally {
     unsubscribe('child_process', collect)
   }
@@ -102,13 +107,14 @@ export async function startServer({
   port,
   persist,
   adminToken,
+  isMigrated = false,
   beside = [],
   takeLog,
 }: ServerOptions): Promise<Server> {
   endLeftover(persist)
-  await migrate(persist)
+  if (!isMigrated) await migrate(persist)
   const rampart = describeRampart(adminToken)
-  const miniflare = await startRuntime(
+  const { miniflare, pids } = await startRuntime(
     persist,
     () =>
       new Miniflare({
@@ -124,6 +130,7 @@ export async function startServer({
   return {
     url,
     miniflare,
+    pids,
     async tick() {
       const worker = await miniflare.getWorker('rampart')
       const { outcome } = await worker.scheduled({ cron: '* * * * *', scheduledTime: new Date() })

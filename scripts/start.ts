@@ -17,7 +17,7 @@ const server = await startServer({
   persist: STATE,
   adminToken: ADMIN_TOKEN,
 })
-const seeded = await seed(server.url, ADMIN_TOKEN)
+const seeded = await seed(server, ADMIN_TOKEN)
 const address = `http://localhost:${server.url.port}`
 
 process.stdout.write(`

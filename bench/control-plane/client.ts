@@ -34,7 +34,7 @@ export function createClient(url: URL, token?: string): Client {
     const sentAt = performance.now()
     return new Promise((resolve, reject) => {
       request(
-        new URL(path, url),
+        new URL(path, url).href,
         { method, agent, headers: { ...authorization, ...content, ...headers } },
         (response) => {
           const chunks: Buffer[] = []

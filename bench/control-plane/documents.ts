@@ -53,7 +53,7 @@ function makeEnvironment({ key, refreshSeconds }: Wanted, segments: ReadonlyMap<
     key,
     name: key,
     refreshSeconds,
-    ...{ protected: false, keepContexts: false, contextKeys: [] },
+    ...{ protected: false, keepContexts: false, contextKeys: [], shards: 2 },
     segments: [...segments].map(([segment, text]) => ({
       key: segment,
       description: '',

@@ -139,7 +139,14 @@ async function publish({ rampart, floor }: Deployment, flag: DocumentFlag, bytes
 
 async function createEnvironments({ rampart, recorder }: Deployment, copyFrom: string | undefined) {
   const kind = copyFrom === undefined ? 'new' : 'copy'
-  const draft = { name: kind, refreshSeconds: 30, protected: false, keepContexts: false, contextKeys: [] }
+  const draft = {
+    name: kind,
+    refreshSeconds: 30,
+    protected: false,
+    keepContexts: false,
+    contextKeys: [],
+    shards: 2,
+  }
   const operation = { kind: 'environment.save', environment: 'counted', draft, copyFrom, revision: 0 }
   const counted = await recorder.ask('POST', '/counts', { body: JSON.stringify([operation]) })
   const [counts]: readonly Counts[] = JSON.parse(counted.text)

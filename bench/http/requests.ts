@@ -20,7 +20,7 @@ export function createPost(body: string, more: { readonly [name: string]: string
 /** Sends one request over a connection that is kept. */
 export function send(url: URL, { body, headers }: Post): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    request(url, { method: 'POST', agent, headers }, (response) => {
+    request(url.href, { method: 'POST', agent, headers }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('error', reject)

@@ -1,7 +1,7 @@
 // The heap of a Worker in workerd, by its inspector: what Node's heap says is twice too much, because workerd's
 // pointers are half as long.
 import { join, resolve } from 'node:path'
-import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from 'miniflare'
+import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, type V4WorkerOptions } from 'miniflare'
 import { build } from 'vite'
 
 const BUNDLES = join(resolve(import.meta.dirname, '../..'), '.wrangler', 'bench', 'memory')
@@ -14,7 +14,10 @@ export type Inspected = {
   readonly stop: () => Promise<void>
 }
 
-type Answer = { readonly id?: number; readonly result?: { readonly usedSize?: number } }
+type Answer = {
+  readonly id?: number
+  readonly result?: { readonly usedSize?: number; readonly backingStorageSize?: number }
+}
 
 async function connect(url: string): Promise<(method: string) => Promise<Answer>> {
   const socket = new WebSocket(url)
@@ -35,24 +38,28 @@ async function connect(url: string): Promise<(method: string) => Promise<Answer>
   }
 }
 
-/** Bundles and starts the Worker that holds snapshots, with its inspector. */
-export async function startInspected(): Promise<Inspected> {
+/** Bundles and starts a Worker, with its inspector. */
+export async function startInspected(
+  name: 'memory' | 'shard-memory',
+  options: Pick<V4WorkerOptions, 'durableObjects'> = {},
+): Promise<Inspected> {
   await build({
     configFile: false,
     logLevel: 'error',
     ssr: { target: 'webworker', noExternal: true },
     build: {
-      ssr: join(import.meta.dirname, '../workers/memory.ts'),
+      ssr: join(import.meta.dirname, '../workers', `${name}.ts`),
       outDir: BUNDLES,
       emptyOutDir: true,
-      rollupOptions: { output: { entryFileNames: 'worker.js' } },
+      rollupOptions: { external: [/^cloudflare:/], output: { entryFileNames: 'worker.js' } },
     },
   })
   const miniflare = new Miniflare({
     ...convertV4MiniflareOptions({
       workers: [
         {
-          name: 'memory',
+          ...options,
+          name,
           modules: [{ type: 'ESModule', path: join(BUNDLES, 'worker.js') }],
           modulesRoot: BUNDLES,
           compatibilityDate: '2026-10-20',
@@ -82,7 +89,7 @@ export async function startInspected(): Promise<Inspected> {
       await ask('HeapProfiler.takeHeapSnapshot')
       const { result } = await ask('Runtime.getHeapUsage')
       if (result?.usedSize === undefined) throw new Error('the inspector does not tell the heap')
-      return result.usedSize
+      return result.usedSize + (result.backingStorageSize ?? 0)
     },
     stop: () => miniflare.dispose(),
   }

@@ -9,7 +9,7 @@ type Rule = {
   readonly rooms: readonly string[]
   /** Rooms of which types alone may be imported. */
   readonly typesOf?: readonly string[]
-  /** For a room that may be imported in part: the files that may. */
+  /** For a room that may be imported in part: the files that may, by their path in it. */
   readonly files?: { readonly [room: string]: readonly string[] }
   /** Packages that may be imported, `@scope/*` for a whole scope; any when left out. */
   readonly packages?: readonly string[]
@@ -61,7 +61,7 @@ const TABLE: { readonly [room: string]: Rule } = {
     rooms: ['bindings.ts', 'engine', 'catalog', 'telemetry', 'access', 'http'],
     files: {
       catalog: ['environment-snapshot.ts', 'entities.ts', 'hub-protocol.ts'],
-      telemetry: ['tally.ts', 'exposures.ts'],
+      telemetry: ['isolate/reporter.ts', 'isolate/exposures.ts', 'events/tag.ts', 'events/track.ts'],
     },
   },
   rollouts: OUTCOMES,
@@ -122,7 +122,7 @@ function faultOf(room: string, rule: Rule, { specifier, target, kind }: Edge): s
   if (kind === 'type' && rule.typesOf?.includes(other)) return undefined
   if (!rule.rooms.includes(other)) return describe(room, rule)
   const part = rule.files?.[other]
-  if (part === undefined || part.includes(posix.basename(target))) return undefined
+  if (part === undefined || part.includes(posix.relative(`src/${other}`, target))) return undefined
   return `${room} may import of ${other} only ${part.join(', ')}`
 }
 
