@@ -150,17 +150,23 @@ export class EventCounter {
     if (uses && event.primary) this.countInSeries(event, uses, joined)
   }
 
-  /** Counts an event in the cells of all events of its metrics, and of the flag it names if it was not joined to that. */
+  /** Whether an event is counted with an arm of the flag that it names, now or when its exposure comes. */
+  private hasTagOf(flag: string, { tag, trusted, unit }: ShardEvent): boolean {
+    return trusted && unit !== null && tag !== null && this.state.books.get(tag.id)?.measurement.flag === flag
+  }
+
+  /** Counts an event in the cells of all events of its metrics, and of the flag it names if that has no arm for it. */
   private countInSeries(event: ShardEvent, uses: EventUses, joined: readonly string[]): void {
     const { series } = this.state
     const { flag, variant, value } = event
     const minute = minuteOf(event.at)
+    const isTagged = this.hasTagOf(flag, event)
     for (const { metric, isDenominator, slot } of uses.metrics) {
       if (!counts(metric, isDenominator, value)) continue
       const name: CellName = { metric: metric.key, flag: '', variant: '', ...UNMEASURED }
       const overall = series.openIn(slot, minute, '', () => name)
       countIn(overall, metric, isDenominator, value)
-      if (flag === '' || variant === '' || joined.includes(metric.key)) continue
+      if (flag === '' || variant === '' || joined.includes(metric.key) || isTagged) continue
       countIn(series.open(minute, { ...name, flag, variant }), metric, isDenominator, value)
     }
   }

@@ -441,7 +441,10 @@ export class Reference {
         kind: metric.kind,
       }
       this.parts.push(overall)
-      const isElsewhere = joined.includes(`${event.flag} ${metric.key}`)
+      // What has a tag of the flag is counted with that, whether its exposure has come or is still to come.
+      const isTagged = event.trusted && event.unit !== null && event.tag !== null
+      const tagged = isTagged ? this.measurement(event.tag?.id ?? '') : undefined
+      const isElsewhere = tagged?.flag === event.flag || joined.includes(`${event.flag} ${metric.key}`)
       if (event.flag === '' || event.variant === '' || isElsewhere) continue
       this.parts.push({ ...overall, flag: event.flag, variant: event.variant })
     }
