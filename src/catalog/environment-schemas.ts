@@ -30,7 +30,7 @@ const environmentFields = {
       example: [],
     }),
   shards: z.number().int().min(1).max(MAX_SHARDS).openapi({
-    description: 'Over how many shards events are spread; another number counts two minutes later.',
+    description: 'Over how many shards events are spread; another number counts twelve minutes later.',
     example: DEFAULT_SHARDS,
   }),
 }

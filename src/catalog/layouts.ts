@@ -5,8 +5,13 @@ import type { ShardLayout } from './entities.ts'
 export const DEFAULT_SHARDS = 2
 export const MAX_SHARDS = 16
 
-/** Longer than any isolate goes without asking for news. */
-const DELAY_MS = 120_000
+/** How far a batch's id may be ahead of the edge's clock, in milliseconds: clocks of clients are wrong. */
+export const MAX_ID_AHEAD_MS = 10 * 60_000
+/**
+ * How long after it was asked for a layout begins: whatever isolate a batch came to before, none has known of the layout
+ * for less than a minute, and the batch's id lies before it.
+ */
+export const LAYOUT_DELAY_MS = MAX_ID_AHEAD_MS + 2 * 60_000
 /** Longer than any batch may be late. */
 const KEPT_MS = 48 * 60 * 60_000
 const KEPT_LAYOUTS = 8
@@ -38,7 +43,7 @@ export function nextLayouts(
 ): readonly ShardLayout[] {
   const known = layouts.length > 0 ? layouts : [{ since: 0, shards: DEFAULT_SHARDS }]
   if (known.at(-1)?.shards === shards) return layouts
-  const all = [...known, { since: now + DELAY_MS, shards }]
+  const all = [...known, { since: now + LAYOUT_DELAY_MS, shards }]
   return all.filter((layout, index) => {
     const later = all.slice(index + 1)
     const [next] = later

@@ -26,7 +26,7 @@ describe('layouts', () => {
       [{ at: NOW, shards: 4 }],
       [
         { since: 0, shards: 2 },
-        { since: NOW + 120_000, shards: 4 },
+        { since: NOW + 12 * 60_000, shards: 4 },
       ],
     ],
     [
@@ -39,8 +39,8 @@ describe('layouts', () => {
       ],
       [
         { since: 0, shards: 3 },
-        { since: NOW + 120_000, shards: 1 },
-        { since: NOW + 120_005, shards: 3 },
+        { since: NOW + 12 * 60_000, shards: 1 },
+        { since: NOW + 720_005, shards: 3 },
       ],
     ],
   ])('%s', (_, first, changes, layouts) => {
@@ -49,8 +49,8 @@ describe('layouts', () => {
 
   it.each([
     [0, 2],
-    [NOW + 119_999, 2],
-    [NOW + 120_000, 4],
+    [NOW + 12 * 60_000 - 1, 2],
+    [NOW + 12 * 60_000, 4],
     [NOW + HOUR, 4],
   ])('answer for an instant: %s, %s shards', (at, shards) => {
     expect(shardsAt(changing(2, [{ at: NOW, shards: 4 }]), at)).toBe(shards)

@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { openEnvironment } from '../../src/catalog/environment-snapshot.ts'
 import { loadShardCount } from '../../src/catalog/environments.ts'
 import { hubOf } from '../../src/catalog/hub-protocol.ts'
+import { LAYOUT_DELAY_MS } from '../../src/catalog/layouts.ts'
 import {
   loadMeasurements,
   type MeasurementDraft,
@@ -209,7 +210,7 @@ describe('a measurement is not taken', () => {
   it('a second time with other shards than the one that was quicker', async () => {
     const late = await save({}, NOW)
     await api('PUT', `/environments/${environment}`, { name: 'Wider', shards: 4 }, from(1))
-    expect(await saveNow({}, Date.now() + 180_000)).toBe(null)
+    expect(await saveNow({}, Date.now() + LAYOUT_DELAY_MS + 60_000)).toBe(null)
     if (!late.ok) throw new Error(late.error.reason)
     expect(await commitParts([late.value])).toEqual({ ok: false, error: { reason: 'stale' } })
   })
@@ -308,9 +309,9 @@ describe('shards', () => {
     expect(status(await widen(8, 1))).toEqual(OK)
     const end = Date.now()
     // Not yet, and from then on.
-    expect(await saveNow({ id: 'two' }, start + 119_999)).toBe(null)
-    expect(await saveNow({ id: 'three' }, end + 120_000)).toBe(null)
-    expect(await saveNow({ id: 'one', stage: 1 }, end + 120_000)).toBe(null)
+    expect(await saveNow({ id: 'two' }, start + LAYOUT_DELAY_MS - 1)).toBe(null)
+    expect(await saveNow({ id: 'three' }, end + LAYOUT_DELAY_MS)).toBe(null)
+    expect(await saveNow({ id: 'one', stage: 1 }, end + LAYOUT_DELAY_MS)).toBe(null)
     expect(await shardsOf()).toEqual([
       ['one', 2],
       ['three', 8],
@@ -325,7 +326,7 @@ describe('shards', () => {
     await widen(1, 2)
     const { settings } = await snapshot()
     const later = expect.toSatisfy(
-      (since: number) => since >= start + 120_000 && since <= Date.now() + 120_000,
+      (since: number) => since >= start + LAYOUT_DELAY_MS && since <= Date.now() + LAYOUT_DELAY_MS,
     )
     expect(settings.layouts).toEqual([
       { since: 0, shards: 2 },

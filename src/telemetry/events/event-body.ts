@@ -1,4 +1,5 @@
 // From a request's bytes to a batch whose events are still to be checked.
+import { MAX_ID_AHEAD_MS } from '../../catalog/layouts.ts'
 import { isJsonObject } from '../../engine/json.ts'
 import { err, ok, type Result } from '../../engine/result.ts'
 import { type BatchId, parseBatchId } from './batch-id.ts'
@@ -8,7 +9,6 @@ export const MAX_BODY_BYTES = 1024 * 1024
 /** The most events of a body. */
 export const MAX_EVENTS = 5_000
 
-const MAX_AHEAD_MS = 24 * 3_600_000
 /** So little at a time that what it unpacks to never fills the memory: a thousand times as much at most. */
 const SLICE_BYTES = 4_096
 
@@ -108,7 +108,7 @@ export function parseBatch(text: string, now: number): Result<SentBatch, BodyFau
   const { id: idText, events, key } = body
   const id = typeof idText === 'string' ? parseBatchId(idText) : undefined
   if (!id) return fault('malformed', 'the id must be a UUIDv7')
-  if (id.at > now + MAX_AHEAD_MS) return fault('malformed', 'the id lies more than 24 hours ahead')
+  if (id.at > now + MAX_ID_AHEAD_MS) return fault('malformed', 'the id lies more than 10 minutes ahead')
   if (!Array.isArray(events) || events.length === 0) {
     return fault('malformed', `the events must be a list of 1 to ${MAX_EVENTS}`)
   }
