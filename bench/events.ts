@@ -2,9 +2,10 @@
 // single events beside one that inserts a row for each, and what Cloudflare would bill for it.
 import { build } from '../scripts/server.ts'
 import { type Batch, type Mix, makeBatches, makeFirstExposures, toPastBatches } from './events/batches.ts'
-import { type Rampart, type Running, startFloor, startRampart } from './events/deployment.ts'
+import { type Rampart, startFloor, startRampart } from './events/deployment.ts'
 import { sendAll, sendSteadily, type Target } from './events/load.ts'
 import { hasProcessorTime, microsecondsOf } from './http/processor-time.ts'
+import type { Running } from './http/workers.ts'
 import {
   formatNumber,
   printTable,

@@ -5,9 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, type V4WorkerOptions } from 'miniflare'
 import { measureFlags } from '../../scripts/measure-flag.ts'
-import { startServer } from '../../scripts/server.ts'
 import { startProcess } from '../http/processor-time.ts'
-import { bundleWorker } from '../http/workers.ts'
+import { bundleWorker, type Running, startDeployed } from '../http/workers.ts'
 import { FLAG_COUNT, flagName } from './batches.ts'
 import type { Target } from './load.ts'
 
@@ -21,9 +20,6 @@ const METRICS = [
   { key: 'errors', event: 'checkout-error', kind: 'error' },
   { key: 'latency', event: 'checkout-latency', kind: 'latency' },
 ] as const
-
-/** A Worker that runs in a process of its own, with its data on disk. */
-export type Running = { readonly url: URL; readonly pid: number; readonly stop: () => Promise<void> }
 
 export type Rampart = Running & {
   readonly target: Target
@@ -56,24 +52,9 @@ async function fill(call: Call, shards: number) {
   await call('POST', 'environments/production/keys', { kind: 'server', name: 'Bench', hash })
 }
 
-/** Starts what `build` made, empty, with so many shards. */
-export async function startRampart(shards: number): Promise<Rampart> {
-  const persist = await mkdtemp(join(tmpdir(), 'rampart-bench-'))
-  const door: V4WorkerOptions = {
-    name: 'door',
-    modules: true,
-    script: 'export default {}',
-    unsafeDirectSockets: [{ serviceName: 'rampart' }],
-  }
-  const { started: server, pid } = await startProcess(() =>
-    startServer({ port: 0, persist, adminToken: ADMIN_TOKEN, beside: [door] }),
-  )
-  const stop = async () => {
-    await server.stop()
-    await rm(persist, { recursive: true, force: true })
-  }
-  const url = await server.miniflare.unsafeGetDirectURL('door')
-  const ask = async (method: string, path: string, body?: object, headers = {}) => {
+/** A client of the management API at an address. */
+function createAsk(url: URL) {
+  return async (method: string, path: string, body?: object, headers = {}) => {
     const response = await fetch(new URL(`/api/v1/${path}`, url), {
       method,
       headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json', ...headers },
@@ -82,7 +63,12 @@ export async function startRampart(shards: number): Promise<Rampart> {
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`)
     return response.json()
   }
-  try {
+}
+
+/** Starts what `build` made, with so many shards and all flags measured. */
+export async function startRampart(shards: number): Promise<Rampart> {
+  const running = await startDeployed(ADMIN_TOKEN, async (url, server) => {
+    const ask = createAsk(url)
     await fill(async (method, path, body, headers) => void (await ask(method, path, body, headers)), shards)
     await measureFlags(
       server,
@@ -99,15 +85,11 @@ export async function startRampart(shards: number): Promise<Rampart> {
         })),
       })),
     )
-  } catch (error) {
-    await stop()
-    throw error
-  }
+  })
+  const ask = createAsk(running.url)
   return {
-    url,
-    pid,
-    stop,
-    target: { url: new URL('/v1/events', url), headers: { authorization: `Bearer ${SERVER_KEY}` } },
+    ...running,
+    target: { url: new URL('/v1/events', running.url), headers: { authorization: `Bearer ${SERVER_KEY}` } },
     get: async <T>(path: string) => (await ask('GET', path)) as T,
   }
 }

@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path'
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, type V4WorkerOptions } from 'miniflare'
 import { build as bundle } from 'vite'
 import { unstable_getMiniflareWorkerOptions } from 'wrangler'
-import { startServer } from '../../scripts/server.ts'
+import { type Server, startServer } from '../../scripts/server.ts'
 import { readSnapshotText } from '../../src/engine/snapshot-text.ts'
 import { toSnapshotText } from '../contenders/rampart.ts'
 import { makeFlagSet } from '../support/flags.ts'
@@ -62,8 +62,11 @@ export async function startWorker(name: string): Promise<Running> {
   return { url: await miniflare.unsafeGetDirectURL(name), pid, stop: () => miniflare.dispose() }
 }
 
-/** Starts what `build` made of Rampart, as it is deployed, with the flags that are asked for. */
-export async function startRampart(): Promise<Running> {
+/** Starts what `build` made of Rampart, as it is deployed; it is empty until it is filled. */
+export async function startDeployed(
+  adminToken: string,
+  fillUp: (url: URL, server: Server) => Promise<void>,
+): Promise<Running> {
   const persist = await mkdtemp(join(tmpdir(), 'rampart-bench-'))
   // A Worker that does nothing but have a socket that leads to Rampart.
   const door: V4WorkerOptions = {
@@ -73,7 +76,7 @@ export async function startRampart(): Promise<Running> {
     unsafeDirectSockets: [{ serviceName: 'rampart' }],
   }
   const { started: server, pid } = await startProcess(() =>
-    startServer({ port: 0, persist, adminToken: ADMIN_TOKEN, beside: [door] }),
+    startServer({ port: 0, persist, adminToken, beside: [door] }),
   )
   const stop = async () => {
     await server.stop()
@@ -81,12 +84,17 @@ export async function startRampart(): Promise<Running> {
   }
   const url = await server.miniflare.unsafeGetDirectURL('door')
   try {
-    await fill(url)
+    await fillUp(url, server)
   } catch (error) {
     await stop()
     throw error
   }
   return { url, pid, stop }
+}
+
+/** Starts it with the flags that are asked for. */
+export function startRampart(): Promise<Running> {
+  return startDeployed(ADMIN_TOKEN, fill)
 }
 
 /** Rampart makes seeds itself where a draft has none. */
