@@ -1,4 +1,4 @@
-import { createBucketer, toBuckets } from './bucket.ts'
+import { BUCKET_COUNT, createBucketer, toBuckets } from './bucket.ts'
 import { compileCondition, type SegmentSource, traceMatch } from './compile-condition.ts'
 import { createUnitReader } from './compile-split.ts'
 import type { EvaluationContext } from './context.ts'
@@ -21,6 +21,7 @@ type CompiledGrant = {
 }
 
 type CompiledRollout = {
+  readonly reversed: boolean
   readonly id: string
   readonly stage: number
   readonly by: string
@@ -41,16 +42,15 @@ function compileGrants(rollout: RolloutGrants, source: SegmentSource): CompiledG
 
 /** Makes the function that places units in a rollout. */
 export function compileRollout(rollout: RolloutGrants, source: SegmentSource): Place {
-  const { id, stage, by, seed, measured } = rollout
+  const { id, stage, by, seed, measured, reversed = false } = rollout
   const grants = compileGrants(rollout, source)
-  return compilePlace(
-    { id, stage, by, measured, readUnit: createUnitReader(by), bucketOf: createBucketer(seed), grants },
-    source.recorder,
-  )
+  const readUnit = createUnitReader(by)
+  const compiled = { id, stage, by, measured, reversed, readUnit, bucketOf: createBucketer(seed), grants }
+  return compilePlace(compiled, source.recorder)
 }
 
 function compilePlace(rollout: CompiledRollout, recorder: Recorder | null): Place {
-  const { id, stage, by, measured, readUnit, bucketOf, grants } = rollout
+  const { id, stage, by, measured, reversed, readUnit, bucketOf, grants } = rollout
   return (context, now) => {
     let stratum = 0
     let share = 0
@@ -65,7 +65,7 @@ function compilePlace(rollout: CompiledRollout, recorder: Recorder | null): Plac
     }
     const unit = readUnit(context)
     const bucket = unit === undefined ? undefined : bucketOf(unit)
-    const treated = bucket !== undefined && bucket < share
+    const treated = bucket !== undefined && (reversed ? bucket >= BUCKET_COUNT - share : bucket < share)
     recorder?.addStep({
       step: 'rollout',
       id,

@@ -92,6 +92,8 @@ export type RolloutGrants = {
   readonly by: string
   readonly stage: number
   readonly grants: readonly Grant[]
+  /** Whether percentages count from the top of the buckets down, as the last range of a split did; left out: no. */
+  readonly reversed?: boolean
   /** Whether units that the rollout decides carry a tag, so that what happens to them is counted by arm. */
   readonly measured: boolean
 }

@@ -206,7 +206,8 @@ function readConfiguration(from: JsonObject, names: Names, problems: Problems): 
   }
 }
 
-function isPercentage(value: number): boolean {
+/** Tells whether a number is a percentage as grants have them: 0 to 100, in steps of 0.001. */
+export function isPercentage(value: number): boolean {
   return value >= 0 && value <= 100 && Math.round(value * 1_000) / 1_000 === value
 }
 
@@ -236,6 +237,9 @@ function readRollout(value: unknown, names: Names, problems: Problems): RolloutG
     grants: readList(from, 'grants', 'rollout', problems, MAX_GRANTS).map((entry, index) =>
       parseGrant(entry, below('rollout.grants', index), problems),
     ),
+    ...(from.reversed !== undefined && readBoolean(from, 'reversed', 'rollout', problems)
+      ? { reversed: true }
+      : {}),
     measured: from.measured !== undefined && readBoolean(from, 'measured', 'rollout', problems),
   }
 }

@@ -315,6 +315,19 @@ describe('a rollout', () => {
     )
   })
 
+  it('that is reversed serves exactly the units whose bucket is among the last', () => {
+    const bucketOf = createBucketer('rollout-seed')
+    fc.assert(
+      fc.property(percentages, (percentage) => {
+        const grants = [makeGrant({ percentage })]
+        const snapshot = makeSnapshotOf(makeFlag(), makeRollout({ grants, reversed: true }))
+        const first = 100_000 - Math.round(percentage * 1_000)
+        expect([...treatedBy(snapshot)]).toEqual(UNITS.filter((unit) => bucketOf(unit) >= first))
+      }),
+      { seed: 14, numRuns: 100 },
+    )
+  })
+
   it('brings the same units back first, however it went up and down before', () => {
     fc.assert(
       fc.property(seeds, fc.array(percentages, { minLength: 2, maxLength: 8 }), (seed, course) => {

@@ -494,6 +494,8 @@ const ROLLOUT_ROWS: readonly Row[] = [
     0.1 + 0.2,
     [['rollout.grants[0].percentage', 'type']],
   ],
+  ['with a reversed that is a text', ['reversed'], 'yes', [['rollout.reversed', 'type']]],
+  ['with a reversed that is null', ['reversed'], null, [['rollout.reversed', 'type']]],
   ['with a measured that is a text', ['measured'], 'yes', [['rollout.measured', 'type']]],
   ['with a measured that is a number', ['measured'], 1, [['rollout.measured', 'type']]],
   ['with a measured that is null', ['measured'], null, [['rollout.measured', 'type']]],

@@ -109,21 +109,25 @@ export const flags: fc.Arbitrary<FlagEntity> = fc.record({
   fallthrough: serves,
 })
 
-const rollouts: fc.Arbitrary<RolloutGrants> = fc.record({
-  id: fc.constantFrom('r1', 'r2'),
-  variant,
-  seed,
-  by,
-  stage: fc.nat(3),
-  grants: fc.array(
-    fc.record({
-      audience: fc.option(conditions),
-      percentage: fc.integer({ min: 0, max: 100 }),
-    }),
-    { maxLength: 3 },
-  ),
-  measured: fc.boolean(),
-})
+const rollouts: fc.Arbitrary<RolloutGrants> = fc.record(
+  {
+    id: fc.constantFrom('r1', 'r2'),
+    variant,
+    seed,
+    by,
+    stage: fc.nat(3),
+    grants: fc.array(
+      fc.record({
+        audience: fc.option(conditions),
+        percentage: fc.integer({ min: 0, max: 100 }),
+      }),
+      { maxLength: 3 },
+    ),
+    reversed: fc.constant(true),
+    measured: fc.boolean(),
+  },
+  { requiredKeys: ['id', 'variant', 'seed', 'by', 'stage', 'grants', 'measured'] },
+)
 
 const segments: fc.Arbitrary<SegmentEntity> = fc.record<Omit<Segment, 'key'>>({
   condition: fc.option(conditions),
