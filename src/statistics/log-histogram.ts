@@ -75,8 +75,12 @@ export class LogHistogram {
 
   /** The value that a share of the values does not exceed, 0 < share < 1; NaN when there are none. */
   quantile(share: number): number {
+    return this.valueAt(Math.max(1, Math.ceil(share * this.total)))
+  }
+
+  /** The value of a rank, counted from 1, the lowest; NaN when there are none. */
+  valueAt(rank: number): number {
     if (this.total === 0) return Number.NaN
-    const rank = Math.max(1, Math.ceil(share * this.total))
     let below = this.zeros
     if (rank <= below) return 0
     for (const [index, times] of this.counts.entries()) {
