@@ -1,7 +1,10 @@
 // Who acts, and what they may. Pure.
 
-/** What people and tokens may do, least first; each includes those before it. */
-export const ROLES = ['viewer', 'developer', 'releaser', 'admin'] as const
+/**
+ * What people and tokens may do, least first; each includes those before it, but for `signaller`: it may signal to
+ * rollouts and nothing else, not even read, and a viewer, who only reads, does not include it.
+ */
+export const ROLES = ['signaller', 'viewer', 'developer', 'releaser', 'admin'] as const
 export type Role = (typeof ROLES)[number]
 
 /** What somebody may do, and where. */
@@ -23,6 +26,7 @@ export type Actor = Grant & {
 
 /** Tells whether a role includes another. */
 export function includesRole(role: Role, needed: Role): boolean {
+  if (role === 'viewer' && needed === 'signaller') return false
   return ROLES.indexOf(role) >= ROLES.indexOf(needed)
 }
 

@@ -9,7 +9,8 @@ import { MAX_LIFE_SECONDS, parseOwner } from './tokens.ts'
 const MAX_ENVIRONMENTS = 1_000
 
 export const role = z.enum(ROLES).openapi({
-  description: 'What they may do; each role includes those before it.',
+  description:
+    'What they may do; each role includes those before it, but `signaller`, who may signal to rollouts and nothing else, is included from `developer` on.',
   example: 'developer',
 })
 

@@ -2,7 +2,7 @@
 // within what the owner may. Only their SHA-256 is stored.
 import { and, asc, eq, gt, type SQL, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
-import { type Actor, type Grant, includesRole } from './actor.ts'
+import { type Actor, type Grant, includesRole, type Role } from './actor.ts'
 import { parseMemberId } from './identity.ts'
 import { randomHex } from './key.ts'
 import type { GuardedWrites, IdPage } from './members.ts'
@@ -86,10 +86,18 @@ export function mayIssue(creator: Actor, draft: TokenDraft): 'yes' | 'role' | 'e
   return 'yes'
 }
 
+/** The role that both of two include; undefined when there is none. */
+function sharedRole(one: Role, other: Role): Role | undefined {
+  if (includesRole(other, one)) return one
+  return includesRole(one, other) ? other : undefined
+}
+
 /** What a token may do today: what it was issued for, but no more than its owner's own row still allows. */
 export function grantOfToken({ token, ownerGrant }: TokenWithOwner): Grant {
   if (!ownerGrant) return { role: token.role, environments: token.environments }
-  const role = includesRole(ownerGrant.role, token.role) ? token.role : ownerGrant.role
+  const role = sharedRole(token.role, ownerGrant.role)
+  // One may only read and the other only signal: there is nothing that both may.
+  if (role === undefined) return { role: 'signaller', environments: [] }
   if (isWithin(token.environments, ownerGrant.environments)) return { role, environments: token.environments }
   const shared = ownerGrant.environments?.filter((environment) => isWithin([environment], token.environments))
   return { role, environments: shared ?? [] }

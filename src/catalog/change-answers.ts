@@ -13,14 +13,14 @@ const POINTING = ['unknown_reference', 'reference_cycle', 'nested_too_deep'] as 
 
 const CODES: { readonly [kind in Operation['kind']]: SaveErrorCodes } = {
   'environment.save': { ...NAMED, 413: ['environment_too_large'] },
-  'environment.delete': NAMED,
+  'environment.delete': { ...NAMED, 409: ['rollout_running', 'still_referenced'] },
   'flag.save': {
     ...NAMED,
     413: ['too_large', 'environment_too_large'],
     422: ['invalid', 'unknown_variant'],
   },
-  'flag.delete': { ...NAMED, 409: ['still_referenced'] },
-  'flag.archive': { ...NAMED, 409: ['archived', 'still_referenced'] },
+  'flag.delete': { ...NAMED, 409: ['rollout_running', 'still_referenced'] },
+  'flag.archive': { ...NAMED, 409: ['archived', 'rollout_running', 'still_referenced'] },
   'flag.unarchive': { ...NAMED, 413: ['environment_too_large'], 422: [...POINTING, 'unknown_variant'] },
   'configuration.save': {
     ...NAMED,
@@ -35,7 +35,7 @@ const CODES: { readonly [kind in Operation['kind']]: SaveErrorCodes } = {
     413: ['environment_too_large'],
     422: ['invalid', 'too_many'],
   },
-  'metric.delete': { ...NAMED, 409: ['metric_in_use', 'still_referenced'] },
+  'metric.delete': { ...NAMED, 409: ['metric_in_use', 'rollout_running', 'still_referenced'] },
 }
 
 const SUBMITTED: RefusalCodes = { 412: ['stale'], 422: ['in_the_past'], 428: ['revision_required'] }

@@ -1,5 +1,6 @@
 // Changes that wait, as the routes answer them.
 import { z } from '@hono/zod-openapi'
+import { ROLES } from '../access/actor.ts'
 import { instant } from '../http/schemas.ts'
 import { preview } from './preview-schema.ts'
 import { anyJson, environmentKey, flagKey } from './schemas.ts'
@@ -7,7 +8,7 @@ import { anyJson, environmentKey, flagKey } from './schemas.ts'
 const actor = z.object({
   id: z.string().openapi({ example: 'ada@example.com' }),
   via: z.string().openapi({ example: 'jwt' }),
-  role: z.enum(['viewer', 'developer', 'releaser', 'admin']),
+  role: z.enum(ROLES),
   environments: z
     .array(z.string())
     .nullable()

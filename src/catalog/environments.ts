@@ -1,9 +1,10 @@
-import { and, asc, eq, sql } from 'drizzle-orm'
+import { and, asc, eq, type SQL, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
 import { randomHex } from '../access/key.ts'
 import { err, ok, type Result } from '../engine/result.ts'
 import type { Statement } from '../ledger/statement.ts'
 import { outbox } from '../ledger/tables.ts'
+import type { Attachments } from './attachments.ts'
 import { beginningsOf, loadBeginnings } from './beginnings.ts'
 import { type Change, type EntityWrite, isAtRevision, nextRevision } from './change.ts'
 import { clearingOwed } from './clearing.ts'
@@ -45,6 +46,11 @@ const columns = {
   revision: environments.revision,
   bytes: environments.bytes,
   createdAt: environments.createdAt,
+}
+
+/** An expression: the version that an environment has; null where there is no such environment. */
+export function versionOf(key: string): SQL {
+  return sql`SELECT version FROM ${environments} WHERE ${eq(environments.key, key)}`
 }
 
 /** All environments, by key. */
@@ -181,17 +187,21 @@ export async function planEnvironmentSave(
 }
 
 /**
- * Deletes an environment with all that it holds; its history stays. The hub learns of it as of any publication, and
+ * Deletes an environment with all that it holds, unless a rollout goes on there; its history stays. The hub learns of it as of any publication, and
  * a new environment of the same key gets nothing of what this one held.
  */
 export async function planEnvironmentDelete(
   database: D1Database,
   { environment: key, revision }: Extract<Operation, { kind: 'environment.delete' }>,
+  { running, isIdle, belongings }: Attachments,
   author: { readonly actor: string; readonly comment: string },
   now: number,
 ): Promise<Result<Change, SaveError>> {
   const stored = await loadEnvironment(database, key)
   if (!stored) return err({ reason: 'not_found', what: `environment "${key}"` })
+  if (stored.revision !== revision) return err({ reason: 'stale' })
+  const rollouts = await running(database, { environment: key })
+  if (rollouts.length > 0) return err({ reason: 'rollout_running', rollouts })
   const db = drizzle(database)
   const gone = (
     kind: 'configuration' | 'segment',
@@ -205,7 +215,10 @@ export async function planEnvironmentDelete(
     action: 'environment.delete',
     target: { kind: 'environment', key },
     details: { version: stored.version },
-    guards: [isAtRevision(sql`${environments}`, eq(environments.key, key), revision)],
+    guards: [
+      isAtRevision(sql`${environments}`, eq(environments.key, key), revision),
+      isIdle({ environment: key }),
+    ],
     writes: [
       sql`INSERT INTO ${history} (environment, version, kind, key, body, actor, comment, at)
         SELECT environment, (SELECT version + 1 FROM ${environments} WHERE ${eq(environments.key, key)}), kind, key,
@@ -222,6 +235,7 @@ export async function planEnvironmentDelete(
       db.delete(segments).where(eq(segments.environment, key)),
       db.delete(measurements).where(eq(measurements.environment, key)),
       db.delete(keys).where(eq(keys.environment, key)),
+      ...belongings(key),
       db.delete(environments).where(and(eq(environments.key, key))),
     ],
     entities: [],

@@ -1,10 +1,11 @@
-import { eq, type SQL, sql } from 'drizzle-orm'
+import { and, eq, type SQL, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
 import type { FlagConfiguration, FlagDefinition } from '../engine/flag.ts'
 import { parseFlagConfiguration, parseFlagDefinition } from '../engine/parse-flag.ts'
 import type { Problem } from '../engine/problem.ts'
 import { err, ok, type Result } from '../engine/result.ts'
 import type { Guard } from '../ledger/commit.ts'
+import type { Attachments } from './attachments.ts'
 import {
   areConfigurationsAt,
   type Change,
@@ -20,7 +21,7 @@ import { loadConfigurations, loadFlag, type StoredConfiguration, type StoredFlag
 import { MAX_FLAG_BYTES } from './limits.ts'
 import type { FlagDraft, FlagNotes } from './operation.ts'
 import type { SaveError } from './save-error.ts'
-import { flagConfigurations, flags } from './tables.ts'
+import { flagConfigurations, flags, references } from './tables.ts'
 import { typeChange } from './type-change.ts'
 
 /** What people change of a flag, as its revisions hold it. */
@@ -152,9 +153,12 @@ export async function planFlagSave(
   })
 }
 
-type Removal = { readonly flag: StoredFlag; readonly configurations: readonly StoredConfiguration[] }
+type Whole = { readonly flag: StoredFlag; readonly configurations: readonly StoredConfiguration[] }
 
-async function loadForRemoval(database: D1Database, key: string): Promise<Result<Removal, SaveError>> {
+/** What is removed; `granted`: the environments in which an ended rollout still grants something. */
+type Removal = Whole & { readonly granted: readonly string[] }
+
+async function loadWhole(database: D1Database, key: string): Promise<Result<Whole, SaveError>> {
   const [flag, configurations] = await Promise.all([
     loadFlag(database, key),
     loadConfigurations(database, key),
@@ -162,25 +166,57 @@ async function loadForRemoval(database: D1Database, key: string): Promise<Result
   return flag ? ok({ flag, configurations }) : err({ reason: 'not_found', what: `flag "${key}"` })
 }
 
-function tombstones({ flag, configurations }: Removal): EntityWrite[] {
-  if (flag.archivedAt !== null) return []
-  return configurations.map(({ environment }) => ({ environment, kind: 'flags', key: flag.key, text: null }))
+/** Where grants stand that an ended rollout has left. */
+async function loadGranted(database: D1Database, key: string): Promise<readonly string[]> {
+  const rows = await drizzle(database)
+    .selectDistinct({ environment: references.environment })
+    .from(references)
+    .where(and(eq(references.fromKind, 'rollouts'), eq(references.fromKey, key)))
+  return rows.map(({ environment }) => environment)
 }
 
-/** Deletes a flag in every environment; refused while it is a prerequisite of another. */
+async function loadForRemoval(
+  database: D1Database,
+  key: string,
+  { running }: Attachments,
+): Promise<Result<Removal, SaveError>> {
+  const [loaded, rollouts, granted] = await Promise.all([
+    loadWhole(database, key),
+    running(database, { flag: key }),
+    loadGranted(database, key),
+  ])
+  if (!loaded.ok) return loaded
+  return rollouts.length > 0 ? err({ reason: 'rollout_running', rollouts }) : ok({ ...loaded.value, granted })
+}
+
+function tombstones({ flag, configurations, granted }: Removal): EntityWrite[] {
+  if (flag.archivedAt !== null) return []
+  const { key } = flag
+  return [
+    ...configurations.map(({ environment }) => ({ environment, kind: 'flags', key, text: null }) as const),
+    ...granted.map((environment) => ({ environment, kind: 'rollouts', key, text: null }) as const),
+  ]
+}
+
+/** Deletes a flag in every environment; refused while it is a prerequisite of another, or a rollout goes on. */
 export async function planFlagDelete(
   database: D1Database,
   key: string,
   revision: number,
+  attached: Attachments,
 ): Promise<Result<Change, SaveError>> {
-  const loaded = await loadForRemoval(database, key)
+  const loaded = await loadForRemoval(database, key, attached)
   if (!loaded.ok) return loaded
   const db = drizzle(database)
   const { configurations } = loaded.value
   return ok({
     action: 'flag.delete',
     target: { kind: 'flag', key },
-    guards: [isFlagAt(key, revision), areConfigurationsAt(key, configurations)],
+    guards: [
+      isFlagAt(key, revision),
+      areConfigurationsAt(key, configurations),
+      attached.isIdle({ flag: key }),
+    ],
     writes: [
       db.delete(flagConfigurations).where(eq(flagConfigurations.flag, key)),
       db.delete(flags).where(eq(flags.key, key)),
@@ -200,21 +236,29 @@ function archiving(key: string, archivedAt: number | null, now: number): SQL {
     revision = ${nextRevision(revisionOf(key))} WHERE ${eq(flags.key, key)}`
 }
 
-/** Takes a flag from every edge, and keeps what it was. */
+/**
+ * Takes a flag from every edge, and keeps what it was; what an ended rollout still granted goes. Refused while a rollout
+ * goes on.
+ */
 export async function planFlagArchive(
   database: D1Database,
   key: string,
   revision: number,
+  attached: Attachments,
   now: number,
 ): Promise<Result<Change, SaveError>> {
-  const loaded = await loadForRemoval(database, key)
+  const loaded = await loadForRemoval(database, key, attached)
   if (!loaded.ok) return loaded
   const { flag, configurations } = loaded.value
   if (flag.archivedAt !== null) return err({ reason: 'archived' })
   return ok({
     action: 'flag.archive',
     target: { kind: 'flag', key },
-    guards: [isFlagAt(key, revision), areConfigurationsAt(key, configurations)],
+    guards: [
+      isFlagAt(key, revision),
+      areConfigurationsAt(key, configurations),
+      attached.isIdle({ flag: key }),
+    ],
     writes: [archiving(key, now, now)],
     entities: tombstones(loaded.value),
     revisions: [{ ...revisionOf(key), body: revisionBody(flag, true) }],
@@ -228,7 +272,7 @@ export async function planFlagUnarchive(
   revision: number,
   now: number,
 ): Promise<Result<Change, SaveError>> {
-  const loaded = await loadForRemoval(database, key)
+  const loaded = await loadWhole(database, key)
   if (!loaded.ok) return loaded
   const { flag, configurations } = loaded.value
   if (flag.archivedAt === null) return err({ reason: 'stale' })

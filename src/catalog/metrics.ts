@@ -5,6 +5,7 @@ import { type Problem, Problems } from '../engine/problem.ts'
 import { err, ok, type Result } from '../engine/result.ts'
 import type { Guard } from '../ledger/commit.ts'
 import type { Statement } from '../ledger/statement.ts'
+import type { Attachments } from './attachments.ts'
 import { type Change, type EntityWrite, isAtRevision, nextRevision } from './change.ts'
 import { toChunks } from './chunks.ts'
 import { areEnvironments, loadEnvironmentKeys } from './every-environment.ts'
@@ -226,19 +227,25 @@ export async function planMetricSave(
   return planMetricChange(database, before, parsed.value, revision, now)
 }
 
-/** Deletes a metric in every environment; refused while a measurement watches it. */
+/** Deletes a metric in every environment; refused while a measurement watches it, or a rollout is going to. */
 export async function planMetricDelete(
   database: D1Database,
   { metric: key, revision }: Extract<Operation, { kind: 'metric.delete' }>,
+  { running, isIdle }: Attachments,
 ): Promise<Result<Change, SaveError>> {
-  const [found, all] = await Promise.all([loadMetric(database, key), loadEnvironmentKeys(database)])
+  const [found, all, rollouts] = await Promise.all([
+    loadMetric(database, key),
+    loadEnvironmentKeys(database),
+    running(database, { metric: key }),
+  ])
   if (!found) return err({ reason: 'not_found', what: `metric "${key}"` })
+  if (rollouts.length > 0) return err({ reason: 'rollout_running', rollouts })
   const unwatched = await checkUnwatched(database, key)
   if (!unwatched.ok) return unwatched
   return ok({
     action: 'metric.delete',
     target: { kind: 'metric', key },
-    guards: [isMetricAt(key, revision), areEnvironments(all), isUnwatched(key)],
+    guards: [isMetricAt(key, revision), areEnvironments(all), isUnwatched(key), isIdle({ metric: key })],
     writes: [drizzle(database).delete(metrics).where(eq(metrics.key, key))],
     entities: all.map((environment) => ({ environment, kind: 'metrics', key, text: null })),
     revisions: [{ ...revisionOf(key), body: null }],

@@ -2,6 +2,7 @@
 import type { EvaluationContext } from '../engine/context.ts'
 import type { Result } from '../engine/result.ts'
 import type { Author } from '../ledger/author.ts'
+import type { Attachments } from './attachments.ts'
 import type { Change } from './change.ts'
 import { planConfigurationSave } from './configurations.ts'
 import { planEnvironmentDelete, planEnvironmentSave } from './environments.ts'
@@ -16,11 +17,12 @@ export type Workbench = {
   readonly database: D1Database
   /** Contexts seen lately in an environment; empty where none are kept. */
   readonly contexts: (environment: string) => Promise<readonly EvaluationContext[]>
+  readonly attached: Attachments
 }
 
 /** Decides what an operation changes, or why it cannot be done. */
 export async function planOperation(
-  { database, contexts }: Workbench,
+  { database, contexts, attached }: Workbench,
   operation: Operation,
   author: Author,
 ): Promise<Result<Change, SaveError>> {
@@ -29,13 +31,13 @@ export async function planOperation(
     case 'environment.save':
       return planEnvironmentSave(database, operation, now)
     case 'environment.delete':
-      return planEnvironmentDelete(database, operation, author, now)
+      return planEnvironmentDelete(database, operation, attached, author, now)
     case 'flag.save':
       return planFlagSave(database, operation.flag, operation.draft, operation.revision, now)
     case 'flag.delete':
-      return planFlagDelete(database, operation.flag, operation.revision)
+      return planFlagDelete(database, operation.flag, operation.revision, attached)
     case 'flag.archive':
-      return planFlagArchive(database, operation.flag, operation.revision, now)
+      return planFlagArchive(database, operation.flag, operation.revision, attached, now)
     case 'flag.unarchive':
       return planFlagUnarchive(database, operation.flag, operation.revision, now)
     case 'configuration.save':
@@ -47,6 +49,6 @@ export async function planOperation(
     case 'metric.save':
       return planMetricSave(database, operation, now)
     case 'metric.delete':
-      return planMetricDelete(database, operation)
+      return planMetricDelete(database, operation, attached)
   }
 }

@@ -28,8 +28,16 @@ export function toRefusal(error: SaveError): Refusal {
       return { status: 413, code, message: `it is larger than ${error.limit} bytes` }
     case 'too_many':
       return { status: 422, code, message: `there may be at most ${error.limit} ${error.what}` }
-    case 'metric_in_use':
-      return { status: 409, code, message: 'what measurements watch stays as it is', details: error.users }
+    case 'metric_in_use': {
+      const named = error.users.map(({ id, kind, environment }) => `the ${kind} ${id} in ${environment}`)
+      const message = `what is watched stays as it is: ${named.join(', ')}`
+      return { status: 409, code, message, details: error.users }
+    }
+    case 'rollout_running': {
+      const named = error.rollouts.map(({ id, flag, environment }) => `${id} of "${flag}" in ${environment}`)
+      const message = `a rollout goes on: ${named.join(', ')}`
+      return { status: 409, code, message, details: error.rollouts }
+    }
     case 'archived':
       return { status: 409, code, message: 'the flag is archived' }
     case 'not_only_off':

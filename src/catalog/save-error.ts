@@ -1,4 +1,5 @@
 import type { Problem } from '../engine/problem.ts'
+import type { RunningRollout } from './attachments.ts'
 import type { ChangeError } from './change.ts'
 import type { MetricUser } from './metric-store.ts'
 import type { Preview } from './preview.ts'
@@ -13,6 +14,8 @@ export type SaveError =
   | { readonly reason: 'too_many'; readonly limit: number; readonly what: string }
   /** Measurements watch the metric, whose meaning then stays. */
   | { readonly reason: 'metric_in_use'; readonly users: readonly MetricUser[] }
+  /** Rollouts stand on it, and would fall. */
+  | { readonly reason: 'rollout_running'; readonly rollouts: readonly RunningRollout[] }
   /** The flag is archived, so it is at no edge. */
   | { readonly reason: 'archived' }
   /** Units that a split has given a variant would get another, and the request does not say that they may. */

@@ -24,10 +24,13 @@ const TAGS = {
   Metrics: 'What is counted, in every environment.',
   Keys: 'What applications ask for flags with.',
   History: 'What was before, why an answer is what it is, and the way back.',
+  Rollouts: 'Changes that ramp, are watched, and take themselves back.',
   'Change requests': 'Changes that wait for a second person or for their time.',
   Audit: 'Who did what, in a chain that shows when it was tampered with.',
   Usage: 'How often flags are evaluated, and with which answers.',
   Counting: 'What happened: series, sums by arm, journeys, and whether events arrive at all.',
+  Incidents: 'What went wrong, what was done about it, and what came of that.',
+  Notifications: 'Where people are told what happens, and what became of it.',
   'Export and import': 'A whole deployment as one document.',
 }
 

@@ -55,7 +55,8 @@ const MEANINGS: { readonly [status in RefusalStatus]: string } = {
 /** What any route can be refused with. */
 const ALWAYS: RefusalCodes = {
   401: ['unauthorized', 'expired'],
-  403: ['no_member'],
+  // Whoever may only signal is refused everything else.
+  403: ['no_member', 'forbidden'],
   429: ['limited'],
   500: ['internal'],
   503: ['unavailable'],
@@ -64,7 +65,7 @@ const ALWAYS: RefusalCodes = {
 /** What any change can be refused with before it is looked at. */
 const CHANGE: RefusalCodes = {
   400: ['malformed'],
-  403: ['forbidden', 'wrong_environment', 'cross_site'],
+  403: ['wrong_environment', 'cross_site'],
   409: ['repeated'],
   413: ['too_large'],
   415: ['malformed'],

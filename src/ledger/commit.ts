@@ -87,12 +87,39 @@ export function guardStatement({ column, holds }: Guard): SQL {
   return sql`INSERT INTO ${guard} (${sql.identifier(column)}) SELECT ${holds}`
 }
 
-function auditStatement(entry: AuditEntry, environments: SQL): SQL {
-  const { at, actor, via, action, target, comment, details, requestId } = entry
-  return sql`INSERT INTO ${audit}
-    (at, actor, via, action, target_kind, target_key, environments, comment, details, request_id)
-    VALUES (${at}, ${actor}, ${via}, ${action}, ${target.kind}, ${target.key}, ${environments}, ${comment},
-      ${JSON.stringify(details)}, ${requestId})`
+/** A bound text ends at 2 MB. */
+const AUDIT_CHARACTERS = 1_000_000
+
+/** One statement for whatever a change does, so that a clock may do a thousand things at once. */
+function auditStatements(entries: readonly AuditEntry[], environments: SQL): SQL[] {
+  const chunks: string[][] = []
+  let length = Number.POSITIVE_INFINITY
+  for (const { at, actor, via, action, target, comment, details, requestId } of entries) {
+    const { kind, key } = target
+    const text = JSON.stringify([
+      at,
+      actor,
+      via,
+      action,
+      kind,
+      key,
+      comment,
+      JSON.stringify(details),
+      requestId,
+    ])
+    if (length + text.length > AUDIT_CHARACTERS) {
+      chunks.push([])
+      length = 0
+    }
+    chunks.at(-1)?.push(text)
+    length += text.length
+  }
+  return chunks.map(
+    (rows) => sql`INSERT INTO ${audit}
+      (at, actor, via, action, target_kind, target_key, environments, comment, details, request_id)
+      SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, ${environments},
+        value ->> 6, value ->> 7, value ->> 8 FROM json_each(${`[${rows.join(',')}]`}) ORDER BY json_each.key`,
+  )
 }
 
 /** Carries a batch out. */
@@ -102,7 +129,7 @@ export async function commit<Row>(database: D1Database, batch: Batch): Promise<C
   const statements: Statement[] = [
     ...guards.map(guardStatement),
     ...writes,
-    ...entries.map((entry) => auditStatement(entry, environments)),
+    ...auditStatements(entries, environments),
     ...(receipt
       ? [
           sql`INSERT INTO ${idempotencyKeys} (id, fingerprint, status, answer, environments, revision, created_at)

@@ -6,6 +6,7 @@ import type { Blocks, BlocksQuery } from './counting/blocks.ts'
 import type { JourneyPart, JourneyQuery } from './counting/journeys.ts'
 import type { SeriesCell, SeriesQuery } from './counting/series.ts'
 import type { ArmTotals } from './counting/totals.ts'
+import type { SampleQuery } from './counting/unit-samples.ts'
 import type { CountingPlan, PlanMark } from './counting-plan.ts'
 import type { UnitId } from './events/event.ts'
 
@@ -98,6 +99,23 @@ export type UsageSpan = {
 /** What one shard knows of an environment's flags. */
 export type ShardActivity = Omit<EnvironmentActivity, 'partial'>
 
+/** What a rollout's clock asks a shard for, all at once. */
+export type ObservationQuery = {
+  readonly blocks: BlocksQuery
+  /** Measurements whose totals are wanted too. */
+  readonly totals: readonly string[]
+  /** What was counted over time that is wanted too. */
+  readonly series: readonly SeriesQuery[]
+}
+
+/** What one shard answers to it. */
+export type ObservedPart = {
+  readonly blocks: Blocks
+  readonly totals: ReadonlyMap<string, readonly ArmTotals[]>
+  /** Of all that was asked for, in its order. */
+  readonly series: readonly SeriesCell[]
+}
+
 /** The shard as others call it. */
 export type Shard = {
   /** Takes a message, once however often it is sent. Answers when it is on disk, or why it never will be. */
@@ -106,12 +124,16 @@ export type Shard = {
   blocks(query: BlocksQuery): Promise<Blocks>
   /** Sums over the units of one measurement, by arm. */
   totals(measurement: string): Promise<readonly ArmTotals[]>
+  /** Guard blocks, totals and series in one call. */
+  observe(query: ObservationQuery): Promise<ObservedPart>
   /** What was counted over time, in order of time. */
   series(query: SeriesQuery): Promise<readonly SeriesCell[]>
   /** Names of events that were seen in the last 30 days, at most 1,000. */
   names(): Promise<readonly SeenName[]>
   /** A part of the units of a measurement, reduced to what a question about their journeys needs. */
   journey(query: JourneyQuery): Promise<JourneyPart>
+  /** Some of the units that an arm had, as hexadecimal digits of their hashes; it looks at 20,000 units at most. */
+  sampleUnits(query: SampleQuery): Promise<readonly string[]>
   /** Forgets a unit, and takes what it did out of the sums; true if there was one. */
   erase(unit: UnitId): Promise<boolean>
   status(): Promise<ShardStatus>

@@ -142,6 +142,19 @@ describe('a token may do', () => {
   it.each<[string, Grant, Grant | undefined, Grant]>([
     ['what it was issued for', grant('releaser', ['a']), undefined, grant('releaser', ['a'])],
     ['no more than its owner', grant('admin'), grant('viewer', ['a']), grant('viewer', ['a'])],
+    ['only signal when it was issued for that', grant('signaller'), grant('developer'), grant('signaller')],
+    [
+      'nothing when it may only signal and its owner only read',
+      grant('signaller'),
+      grant('viewer'),
+      grant('signaller', []),
+    ],
+    [
+      'nothing when it may only read and its owner only signal',
+      grant('viewer'),
+      grant('signaller'),
+      grant('signaller', []),
+    ],
     ['no more than itself', grant('viewer', ['a']), grant('admin'), grant('viewer', ['a'])],
     [
       'what both may',
@@ -183,6 +196,8 @@ describe('a token is issued', () => {
     ['with as much', {}, { environments: ['b', 'a'] }, 'yes'],
     ['with less', {}, { role: 'viewer', environments: [] }, 'yes'],
     ['by somebody who may everywhere', { environments: null }, { environments: null }, 'yes'],
+    ['that may only signal', {}, { role: 'signaller' }, 'yes'],
+    ['that may only signal, by a viewer', { role: 'viewer' }, { role: 'signaller' }, 'role'],
     ['with a higher role', {}, { role: 'releaser' }, 'role'],
     ['with the highest role', { role: 'releaser' }, { role: 'admin' }, 'role'],
     ['with one environment more', {}, { environments: ['a', 'c'] }, 'environment'],

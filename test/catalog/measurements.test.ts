@@ -286,9 +286,18 @@ describe('grants', () => {
     const granted = rolloutEntity(environment, 'flag', { ...rollout, variant: 'more' })
     expect(await commitParts([{ entities: [granted] }])).toMatchObject({ ok: true })
     expect(status(await putFlag('flag', {}, 2))).toEqual([422, 'unknown_variant'])
-    expect(status(await deleteFlag('flag', 2))).toEqual([409, 'still_referenced'])
     await commitParts([{ entities: [rolloutEntity(environment, 'flag', null)] }])
     expect(status(await putFlag('flag', {}, 2))).toEqual(OK)
+  })
+
+  it('that no rollout stands behind any more go with their flag', async () => {
+    expect(await commitParts([{ entities: [rolloutEntity(environment, 'flag', rollout)] }])).toMatchObject({
+      ok: true,
+    })
+    expect(status(await deleteFlag('flag', 1))).toEqual(OK)
+    expect(
+      await rows(`SELECT body FROM history WHERE kind = 'rollouts' ORDER BY version DESC LIMIT 1`),
+    ).toEqual([{ body: null }])
   })
 
   it('make no draft of a colleague stale', async () => {

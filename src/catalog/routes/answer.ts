@@ -5,6 +5,7 @@ import { authorOf, type Management } from '../../access/management.ts'
 import type { Bindings } from '../../bindings.ts'
 import type { EvaluationContext } from '../../engine/context.ts'
 import { type Refusal, refuse } from '../../http/problem.ts'
+import type { Attachments } from '../attachments.ts'
 import type { Committed } from '../change.ts'
 import type { changeRequest } from '../change-request-schemas.ts'
 import type { ChangeRequest } from '../change-request-store.ts'
@@ -20,6 +21,7 @@ export type Observations = {
   readonly contexts: (bindings: Bindings, environment: string) => Promise<readonly EvaluationContext[]>
   /** Forgets what was counted in an environment. */
   readonly clear: Clear
+  readonly attached: Attachments
 }
 
 /** What plans are made on in a request. */
@@ -27,6 +29,7 @@ export function workbenchOf(c: Context<Management>, observations: Observations):
   return {
     database: c.env.DB,
     contexts: (environment) => observations.contexts(c.env, environment),
+    attached: observations.attached,
   }
 }
 

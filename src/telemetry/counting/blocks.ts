@@ -7,8 +7,8 @@ export const BLOCK_MS = 10_000
 export type BlocksQuery = {
   /** The start of the first block that is wanted, in milliseconds since 1970. */
   readonly from: number
-  /** One measurement alone; left out: all. */
-  readonly measurement?: string
+  /** These measurements alone; left out: all. */
+  readonly measurements?: readonly string[]
 }
 
 /** Observations of a latency or resource against one of the measurement's bounds. */

@@ -106,7 +106,7 @@ export class Counting {
   }
 
   /** Blocks that have closed, an hour of them at most: see `Blocks`. */
-  blocks({ from, measurement }: BlocksQuery): Blocks {
+  blocks({ from, measurements }: BlocksQuery): Blocks {
     const through = Math.min(this.state.blocks.through, from + BLOCKS_AT_ONCE_MS)
     const found = []
     for (let start = Math.floor(from / MINUTE_MS) * MINUTE_MS; start < through; start += MINUTE_MS) {
@@ -115,8 +115,8 @@ export class Counting {
     const isAsked = (block: { start: number; measurement: string }) =>
       block.start >= from &&
       block.start < through &&
-      (measurement === undefined || block.measurement === measurement)
-    return { through, blocks: sortBlocks(found.filter(isAsked)), before: this.before(from, measurement) }
+      (measurements === undefined || measurements.includes(block.measurement))
+    return { through, blocks: sortBlocks(found.filter(isAsked)), before: this.before(from, measurements) }
   }
 
   /** Sums over the units of a measurement in the plan, by arm. */
@@ -135,12 +135,12 @@ export class Counting {
   }
 
   /** The last block of each arm of a present stage that began before an instant. */
-  private before(from: number, measurement: string | undefined): GuardBlock[] {
+  private before(from: number, measurements: readonly string[] | undefined): GuardBlock[] {
     const before: GuardBlock[] = []
     const missing = new Set<string>()
     let reach = 0
     for (const book of this.state.books.values()) {
-      if (measurement !== undefined && book.id !== measurement) continue
+      if (measurements?.includes(book.id) === false) continue
       for (const { last } of book.armsOf(book.stage)) {
         if (last && last.start < from) before.push(last)
         else if (last) {

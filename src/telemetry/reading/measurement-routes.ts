@@ -236,7 +236,7 @@ export function createMeasurementRoutes() {
           return refuse(c, { status: 422, code: 'range_too_long', message })
         }
         const from = begin - (begin % BLOCK_MS)
-        const found = await loadBlocks(c.env, environment, { from, measurement })
+        const found = await loadBlocks(c.env, environment, { from, measurements: [measurement] })
         const blocks = found.blocks.map(({ measurement: _, ...block }) => block)
         // Mutable only in its type.
         return c.json({ ...found, from, blocks } as unknown as z.output<typeof blocksAnswer>, 200)

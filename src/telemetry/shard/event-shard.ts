@@ -4,10 +4,13 @@ import type { Blocks, BlocksQuery } from '../counting/blocks.ts'
 import type { JourneyPart, JourneyQuery } from '../counting/journeys.ts'
 import type { SeriesCell, SeriesQuery } from '../counting/series.ts'
 import type { ArmTotals } from '../counting/totals.ts'
+import type { SampleQuery } from '../counting/unit-samples.ts'
 import type { CountingPlan } from '../counting-plan.ts'
 import type { UnitId } from '../events/event.ts'
 import type {
   KeptContext,
+  ObservationQuery,
+  ObservedPart,
   SeenName,
   Shard,
   ShardActivity,
@@ -47,6 +50,15 @@ export class EventShard extends DurableObject<Bindings> implements Shard {
     return this.state.counting.totals(measurement)
   }
 
+  async observe({ blocks, totals, series }: ObservationQuery): Promise<ObservedPart> {
+    const { counting } = this.state
+    return {
+      blocks: this.state.blocks(blocks, Date.now()),
+      totals: new Map(totals.map((id) => [id, counting.totals(id)])),
+      series: series.flatMap((query) => this.state.series(query)),
+    }
+  }
+
   async series(query: SeriesQuery): Promise<readonly SeriesCell[]> {
     return this.state.series(query)
   }
@@ -56,6 +68,10 @@ export class EventShard extends DurableObject<Bindings> implements Shard {
   }
   async journey(query: JourneyQuery): Promise<JourneyPart> {
     return this.state.journey(query)
+  }
+
+  async sampleUnits(query: SampleQuery): Promise<readonly string[]> {
+    return this.state.sampleUnits(query)
   }
 
   async erase(unit: UnitId): Promise<boolean> {

@@ -5,6 +5,8 @@ import { Counting } from '../counting/counting.ts'
 import type { JourneyPart, JourneyQuery } from '../counting/journeys.ts'
 import { reduceUnits } from '../counting/reduce-units.ts'
 import type { SeriesCell, SeriesQuery } from '../counting/series.ts'
+import type { Unit } from '../counting/unit.ts'
+import { type SampleQuery, sampleUnits } from '../counting/unit-samples.ts'
 import type { CountingPlan } from '../counting-plan.ts'
 import { decodeBatch } from '../events/batch-codec.ts'
 import type { ShardEvent, UnitId } from '../events/event.ts'
@@ -33,8 +35,8 @@ const DAY_MS = 86_400_000
 /** Rows of a fold besides units, minutes, and evaluations: hours, batch ids, contexts, the state. */
 const OTHER_ROWS = 5
 
-/** About how many units one call about journeys goes through. */
-const JOURNEY_UNITS = 20_000
+/** About how many units one call about journeys, or for a sample, goes through. */
+const CALL_UNITS = 20_000
 /** How long after it has ended a block is shown: a clock that is set back by less never opens it again. */
 const SHOWN_AFTER_MS = 2_000
 
@@ -110,18 +112,14 @@ export class ShardState {
 
   /** A part of the units of a measurement, reduced to counts. */
   journey(query: JourneyQuery): JourneyPart {
-    const { units: all } = this
-    let next: number | null = Number(query.cursor ?? 0)
-    function* some() {
-      for (let count = 0; next !== null && count < JOURNEY_UNITS; ) {
-        const page = all.pageAt(next)
-        yield* page.units
-        count += page.units.length
-        next = page.next
-      }
-    }
-    const counts = reduceUnits(query, some())
-    return { counts, cursor: next === null ? null : String(next) }
+    const place: { next: number | null } = { next: Number(query.cursor ?? 0) }
+    const counts = reduceUnits(query, this.someUnits(place))
+    return { counts, cursor: place.next === null ? null : String(place.next) }
+  }
+
+  /** Some of the units that an arm had, among the first that are kept. */
+  sampleUnits(query: SampleQuery): string[] {
+    return sampleUnits(query, this.someUnits({ next: 0 }))
   }
 
   /** When `maintain` is to be called next, if nothing else is recorded until then; Infinity: never. */
@@ -177,6 +175,16 @@ export class ShardState {
       batchesSince: this.memory.since,
       planVersion: this.planVersion,
       rowsWritten: this.tables.rowsWritten,
+    }
+  }
+
+  /** Units from a hash on, page by page, until there have been enough; `place` says where the next page begins. */
+  private *someUnits(place: { next: number | null }): Generator<Unit> {
+    for (let count = 0; place.next !== null && count < CALL_UNITS; ) {
+      const page = this.units.pageAt(place.next)
+      yield* page.units
+      count += page.units.length
+      place.next = page.next
     }
   }
 
