@@ -9,6 +9,9 @@ const PURE = [
   'test/telemetry/shard/{batch-memory,commit-record}.test.ts',
   'test/telemetry/reading/{blocks,connection,event-names,journeys,prometheus,series,totals}.test.ts',
   'test/http/csv.test.ts',
+  'test/rollouts/pure/**/*.test.ts',
+  'test/notifications/pure/**/*.test.ts',
+  'test/dashboard/**/*.test.ts',
 ]
 
 export default defineConfig({
@@ -19,6 +22,8 @@ export default defineConfig({
           name: 'core',
           include: ['test/{engine,scripts,statistics}/**/*.test.ts', ...PURE],
           environment: 'node',
+          // They share nothing that changes.
+          isolate: false,
           // Machines are shared: a property test may have to wait for its turn.
           testTimeout: 60_000,
         },
@@ -46,7 +51,9 @@ export default defineConfig({
         ],
         test: {
           name: 'worker',
-          include: ['test/{access,catalog,delivery,http,ledger,telemetry}/**/*.test.ts'],
+          include: [
+            'test/{access,catalog,delivery,http,ledger,notifications,rollouts,telemetry}/**/*.test.ts',
+          ],
           exclude: PURE,
           setupFiles: ['./test/support/worker-setup.ts'],
         },

@@ -4,6 +4,7 @@ import type { Bindings } from './bindings.ts'
 
 export { EnvironmentHub } from './catalog/hub.ts'
 export { Flags } from './delivery/flags-entrypoint.ts'
+export { RolloutClock } from './rollouts/clock.ts'
 export { EventShard } from './telemetry/shard/event-shard.ts'
 
 export default {

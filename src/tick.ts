@@ -9,7 +9,13 @@ import { markStale } from './catalog/stale-flags.ts'
 import { isStillAuthorised } from './catalog/submit.ts'
 import { sealAudit } from './ledger/audit.ts'
 import { forgetAnswers } from './ledger/idempotency.ts'
-import { clearShards } from './telemetry/reading/clear-shards.ts'
+import { deliverDue } from './notifications/deliver.ts'
+import { rolloutAttachments } from './rollouts/attachments.ts'
+import { clearEnvironment } from './rollouts/clear-environment.ts'
+import { tickClocks } from './rollouts/cron.ts'
+import { digests } from './rollouts/incidents/digests.ts'
+import { followIncidents } from './rollouts/incidents/follow.ts'
+import { reportLooks } from './rollouts/watch-looks.ts'
 import { loadContexts, loadFlagActivity } from './telemetry/reading/usage.ts'
 
 const STALE_EVERY_MINUTES = 60
@@ -18,6 +24,7 @@ async function applyScheduled(bindings: Bindings, now: number): Promise<void> {
   const workbench = {
     database: bindings.DB,
     contexts: (environment: string) => loadContexts(bindings, environment),
+    attached: rolloutAttachments,
   }
   const tick = { actor: 'tick', via: 'tick', comment: '', now, requestId: `tick-${now}` }
   const committed = await applyDue(
@@ -42,7 +49,11 @@ export async function tick(bindings: Bindings, now: number): Promise<void> {
   const parts: readonly (readonly [name: string, work: () => Promise<unknown>])[] = [
     ['scheduled changes', () => applyScheduled(bindings, now)],
     ['publications', () => publishDue(bindings)],
-    ['counts of deleted environments', () => clearDue(bindings, now, clearShards)],
+    ['rollouts', () => tickClocks(bindings, now)],
+    ['incidents', () => followIncidents(bindings, now)],
+    ['looks', () => reportLooks(bindings)],
+    ['digests', () => digests(bindings, now)],
+    ['counts of deleted environments', () => clearDue(bindings, now, clearEnvironment)],
     ['audit', () => seal(bindings)],
     ['idempotency', () => forgetAnswers(bindings.DB, now)],
     ...(Math.floor(now / 60_000) % STALE_EVERY_MINUTES === 0
@@ -50,6 +61,8 @@ export async function tick(bindings: Bindings, now: number): Promise<void> {
           ['stale flags', () => markStale(bindings.DB, (key) => loadFlagActivity(bindings, key), now)],
         ] as const)
       : []),
+    // Receivers may take their time.
+    ['notifications', () => deliverDue(bindings, now)],
   ]
   for (const [name, work] of parts) {
     try {

@@ -74,7 +74,7 @@ export async function checkWorkerBudget(root: string): Promise<Finding> {
   const config = join(root, 'wrangler.toml')
   const outdir = await mkdtemp(join(tmpdir(), 'rampart-worker-'))
   try {
-    const args = ['deploy', '--dry-run', '--minify', '--config', config, '--outdir', outdir]
+    const args = ['deploy', '--dry-run', '--config', config, '--outdir', outdir]
     const build = await runTool('wrangler', 'wrangler', ...args)
     if (build.problems.length > 0) return build
 

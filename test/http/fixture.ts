@@ -17,6 +17,8 @@ export const FLAG = 'checkout/new'
 export const BASE = 'base'
 export const SPARE = 'spare'
 export const ARCHIVED = 'archived'
+/** A rollout of it goes on. */
+export const RAMPED = 'ramped'
 export const SEGMENT = 'beta'
 export const SPARE_SEGMENT = 'unused'
 /** Metrics by what is done to them; the first has two revisions. */
@@ -26,6 +28,13 @@ export const SPARE_METRIC = 'unused'
 export const MEASUREMENT = 'running'
 export const MEMBER = 'grace@example.com'
 export const TOKEN_ID = '0a1b2c3d4e5f'
+
+/** Deliveries that were given up, by environment. */
+export const DELIVERIES: { readonly [environment: string]: string } = {
+  [OWN]: '1',
+  [GUARDED]: '2',
+  [ELSEWHERE]: '3',
+}
 
 const SECRET = '00112233445566778899aabbccddeeff'
 export const EXPIRED_TOKEN = `rp_token_0123456789ab_${SECRET}`
@@ -37,6 +46,17 @@ export type Fixture = {
   readonly keys: { readonly [environment: string]: string }
   /** Change requests that wait for a second person, by environment. */
   readonly changeRequests: { readonly [environment: string]: string }
+  /** Webhooks with a delivery that was given up, by environment. */
+  readonly channels: { readonly [environment: string]: string }
+  /** Incidents that were opened by hand, by environment. */
+  readonly incidents: { readonly [environment: string]: string }
+  /** Rollouts by how far they have come, by environment. */
+  readonly rollouts: { readonly [environment: string]: Rollouts }
+}
+
+/** The last one was taken back, by the decision of that number. */
+export type Rollouts = {
+  readonly [name in 'draft' | 'running' | 'ended' | 'decision']: string
 }
 
 async function done(answer: Promise<Answer>): Promise<{ readonly [field: string]: unknown }> {
@@ -98,10 +118,65 @@ async function fillEnvironment(environment: string): Promise<readonly [key: stri
   return [String(key.id), String(Object(waiting.changeRequest).id)]
 }
 
+async function fillChannel(environment: Environment): Promise<string> {
+  const json = {
+    environment,
+    kind: 'webhook',
+    name: 'On call',
+    target: 'https://hooks.example.com/rampart',
+    events: ['rollout.rolled_back'],
+  }
+  const { id } = await done(call('POST', '/channels', { json }))
+  const body = JSON.stringify({ kind: 'rollout.rolled_back', title: 'Rolled back' })
+  await env.DB.prepare(
+    `INSERT INTO deliveries (id, channel, environment, notice, body, state, attempts, next_at, last_error, created_at, finished_at)
+      VALUES (?, ?, ?, 'n1', ?, 'dead', 28, 1, 'answered 503', 1, 2)`,
+  )
+    .bind(DELIVERIES[environment], id, environment, body)
+    .run()
+  return String(id)
+}
+
+async function openIncident(environment: Environment): Promise<string> {
+  const json = { environment, flag: BASE, title: 'Declined', words: 'Cards are declined' }
+  const { id } = await done(call('POST', '/incidents', { json }))
+  return String(id)
+}
+
+async function planRollout(environment: Environment): Promise<string> {
+  const stages = [10, 50, 100].map((percentage) => ({ percentage, hold: '1h' }))
+  const plan = {
+    environment,
+    flag: RAMPED,
+    variant: 'on',
+    stages,
+    guardrails: [{ metric: 'ramp-error', test: 'regression' }],
+  }
+  const { id } = await done(call('POST', '/rollouts', { json: { plan } }))
+  return String(id)
+}
+
+async function startRollout(environment: Environment): Promise<string> {
+  const id = await planRollout(environment)
+  await done(call('POST', `/rollouts/${id}/start`, { json: { force: true } }))
+  return id
+}
+
+async function fillRollouts(environment: Environment): Promise<Rollouts> {
+  const configuration = { enabled: true, fallthrough: { variant: 'off' } }
+  await put(`/flags/${RAMPED}/environments/${environment}`, configuration, 1)
+  const ended = await startRollout(environment)
+  await done(call('POST', `/rollouts/${ended}/rollback`, { json: {} }))
+  const timeline = await done(call('GET', `/rollouts/${ended}/timeline`))
+  const [newest] = Array.from<unknown>(Object(timeline.decisions))
+  const running = await startRollout(environment)
+  return { draft: await planRollout(environment), running, ended, decision: String(Object(newest).id) }
+}
+
 /** Fills an empty deployment. */
 export async function createFixture(): Promise<Fixture> {
   for (const environment of ENVIRONMENTS) await put(`/environments/${environment}`, { name: environment })
-  for (const flag of [FLAG, BASE, SPARE, ARCHIVED]) {
+  for (const flag of [FLAG, BASE, SPARE, ARCHIVED, RAMPED]) {
     const notes = { description: 'A flag', tags: ['shop'], owner: 'team', metadata: { tier: 1 } }
     await put(`/flags/${encodeURIComponent(flag)}`, { type: 'boolean', variants: ON_OFF, ...notes })
   }
@@ -110,6 +185,7 @@ export async function createFixture(): Promise<Fixture> {
   for (const environment of ENVIRONMENTS) filled.push([environment, await fillEnvironment(environment)])
   await put(`/metrics/${METRIC}`, { event: 'error', kind: 'error' })
   await put(`/metrics/${METRIC}`, { event: 'checkout-error', kind: 'error' }, 1)
+  await put('/metrics/ramp-error', { event: 'ramp-error', kind: 'error' })
   await put(`/metrics/${SPARE_METRIC}`, { event: 'pay', kind: 'conversion' })
   for (const environment of ENVIRONMENTS) {
     await measure(environment, { flag: BASE, id: MEASUREMENT, metrics: [] })
@@ -118,11 +194,20 @@ export async function createFixture(): Promise<Fixture> {
   await writeToken(`rp_token_${TOKEN_ID}_${SECRET}`, TOKEN_ID, null, null)
   await writeToken(EXPIRED_TOKEN, '0123456789ab', 2, null)
   await writeToken(REVOKED_TOKEN, 'ba9876543210', null, 2)
+  const channels: (readonly [string, string])[] = []
+  for (const environment of ENVIRONMENTS) channels.push([environment, await fillChannel(environment)])
+  const incidents: (readonly [string, string])[] = []
+  for (const environment of ENVIRONMENTS) incidents.push([environment, await openIncident(environment)])
+  const rollouts: (readonly [string, Rollouts])[] = []
+  for (const environment of ENVIRONMENTS) rollouts.push([environment, await fillRollouts(environment)])
   await protect(GUARDED)
   // Hubs are to have published, so that nothing changes by itself any more.
   for (const environment of ENVIRONMENTS) await flushKv(environment)
   return {
     keys: Object.fromEntries(filled.map(([environment, [key]]) => [environment, key])),
     changeRequests: Object.fromEntries(filled.map(([environment, [, id]]) => [environment, id])),
+    channels: Object.fromEntries(channels),
+    incidents: Object.fromEntries(incidents),
+    rollouts: Object.fromEntries(rollouts),
   }
 }

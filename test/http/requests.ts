@@ -71,6 +71,7 @@ export async function joinAll({ join }: ReturnType<typeof serveIdentities>): Pro
     return { everywhere: everywhere.jwt, limited: limited.jwt }
   }
   return {
+    signaller: await joinBoth('signaller'),
     viewer: await joinBoth('viewer'),
     developer: await joinBoth('developer'),
     releaser: await joinBoth('releaser'),

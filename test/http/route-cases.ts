@@ -6,6 +6,7 @@ import { ON_OFF } from '../support/worker.ts'
 import {
   ARCHIVED,
   BASE,
+  DELIVERIES,
   type Fixture,
   FLAG,
   GUARDED,
@@ -13,6 +14,8 @@ import {
   MEMBER,
   METRIC,
   OWN,
+  RAMPED,
+  type Rollouts,
   SEGMENT,
   SPARE,
   SPARE_METRIC,
@@ -70,6 +73,19 @@ const emptyDeployment = () =>
       (table) => env.DB.prepare(`DELETE FROM ${table}`),
     ),
   )
+
+/** Where a rollout goes on, another one does not start, and the environment is not deleted. */
+const endRollouts = () =>
+  env.DB.prepare("UPDATE rollouts SET state = 'cancelled' WHERE state = 'running'").run()
+
+/** Brings the rollouts that run to where a request finds them. */
+const bringRunning = (progress: object) =>
+  env.DB.prepare(
+    `UPDATE rollouts SET progress = json_patch(progress, ?1), state = coalesce(?1 ->> 'state', state)
+      WHERE state = 'running'`,
+  )
+    .bind(JSON.stringify(progress))
+    .run()
 
 /** An exported document of one environment and one flag. */
 const EXPORTED = {
@@ -129,6 +145,42 @@ const decide: RouteCase = {
   elsewhere: NOT_FOUND,
 }
 
+const CHANNEL = { name: 'On call', events: ['rollout.rolled_back', 'incident.opened'] }
+
+/** What is done with a channel; who does not reach it is not told that it is there. */
+const ofChannel = (more: Omit<Ask, 'path'>, others: Partial<RouteCase> = {}): RouteCase => ({
+  role: 'releaser',
+  ask: (environment, { channels }) => ({ path: { id: channels[environment] ?? '' }, ...more }),
+  elsewhere: NOT_FOUND,
+  ...others,
+})
+
+/** What is done with an incident; who does not reach it is not told that it is there. */
+const ofIncident = (more: Omit<Ask, 'path'>, others: Partial<RouteCase> = {}): RouteCase => ({
+  role: 'developer',
+  ask: (environment, { incidents }) => ({ path: { id: incidents[environment] ?? '' }, ...more }),
+  elsewhere: NOT_FOUND,
+  ...others,
+})
+
+/** What is done with a rollout; who does not reach it is not told that it is there. */
+const ofRollout = (
+  which: Exclude<keyof Rollouts, 'decision'>,
+  more: Omit<Ask, 'path'> = {},
+  others: Partial<RouteCase> = {},
+): RouteCase => ({
+  role: 'releaser',
+  ask: (environment, { rollouts }) => ({ path: { id: rollouts[environment]?.[which] ?? '' }, ...more }),
+  elsewhere: NOT_FOUND,
+  ...others,
+})
+
+const doing = (
+  which: Exclude<keyof Rollouts, 'decision'>,
+  json: object = {},
+  others: Partial<RouteCase> = {},
+) => ofRollout(which, { json: { comment: 'Because', ...json } }, others)
+
 /** The cases, by route as the document has it. */
 export const CASES: { readonly [route: string]: RouteCase } = {
   'GET /api/v1/me': { ...read(() => ({}), null), needsNoDatabase: true },
@@ -169,10 +221,10 @@ export const CASES: { readonly [route: string]: RouteCase } = {
     }),
     { unknown: { environment: STALE } },
   ),
-  'DELETE /api/v1/environments/{environment}': administer((environment) => ({
-    path: { environment },
-    revision: 1,
-  })),
+  'DELETE /api/v1/environments/{environment}': administer(
+    (environment) => ({ path: { environment }, revision: 1 }),
+    { prepare: endRollouts },
+  ),
 
   'GET /api/v1/flags': read(() => ({}), null),
   'GET /api/v1/flags/{flag}': read(() => ({ path: { flag: FLAG } }), null),
@@ -309,6 +361,138 @@ export const CASES: { readonly [route: string]: RouteCase } = {
   'POST /api/v1/change-requests/{id}/approve': decide,
   'POST /api/v1/change-requests/{id}/reject': decide,
   'POST /api/v1/change-requests/{id}/cancel': decide,
+
+  'GET /api/v1/channels': read(() => ({}), null),
+  'POST /api/v1/channels': change(
+    (environment) => ({
+      json: { environment, kind: 'slack', target: 'https://hooks.slack.com/services/T0/B0/x', ...CHANNEL },
+    }),
+    { role: 'releaser', status: 201 },
+  ),
+  'GET /api/v1/channels/{id}': ofChannel({}, { role: 'viewer' }),
+  'PUT /api/v1/channels/{id}': ofChannel({ json: CHANNEL, revision: 1 }),
+  'DELETE /api/v1/channels/{id}': ofChannel({ revision: 1 }),
+  'POST /api/v1/channels/{id}/rotate': ofChannel({ json: {}, revision: 1 }),
+  'POST /api/v1/channels/{id}/test': ofChannel({ json: {} }),
+  'GET /api/v1/channels/{id}/deliveries': ofChannel({ query: { state: 'dead' } }, { role: 'viewer' }),
+  'POST /api/v1/channels/{id}/deliveries/{delivery}/retry': ofChannel(
+    {},
+    {
+      ask: (environment, { channels }) => ({
+        path: { id: channels[environment] ?? '', delivery: DELIVERIES[environment] ?? '' },
+        json: {},
+      }),
+    },
+  ),
+
+  'GET /api/v1/incidents': read(() => ({}), null),
+  'POST /api/v1/incidents': change(
+    (environment) => ({ json: { environment, flag: BASE, title: 'Declined', words: 'Cards are declined' } }),
+    { status: 201 },
+  ),
+  'GET /api/v1/incidents/{id}': ofIncident({}, { role: 'viewer' }),
+  'GET /api/v1/incidents/{id}/units': ofIncident({ query: { limit: '5' } }, { role: 'viewer' }),
+  'POST /api/v1/incidents/{id}/acknowledge': ofIncident({ json: { comment: 'I look' } }),
+  'POST /api/v1/incidents/{id}/resolve': ofIncident(
+    { json: { resolution: 'It passed' } },
+    { role: 'releaser' },
+  ),
+  'POST /api/v1/incidents/{id}/notes': ofIncident({ json: { words: 'It was the provider' } }),
+  'PUT /api/v1/incidents/{id}/post-mortem': ofIncident(
+    { json: { postMortem: 'What we learned' }, revision: 1 },
+    { role: 'releaser' },
+  ),
+
+  'GET /api/v1/rollout-templates': {
+    ...read(() => ({ query: { hold: '2h' } }), null),
+    needsNoDatabase: true,
+  },
+  'GET /api/v1/rollouts': read((environment) => ({ query: { environment } })),
+  'POST /api/v1/rollouts': change(
+    (environment) => ({
+      json: {
+        plan: { environment, flag: RAMPED, variant: 'on', stages: [{ percentage: 100, hold: '1h' }] },
+      },
+    }),
+    { status: 201 },
+  ),
+  'GET /api/v1/rollouts/{id}': ofRollout('running', {}, { role: 'viewer' }),
+  'PATCH /api/v1/rollouts/{id}': ofRollout(
+    'draft',
+    { json: { plan: { alpha: 0.05 } }, revision: 1 },
+    { role: 'developer' },
+  ),
+  'DELETE /api/v1/rollouts/{id}': ofRollout('draft', { revision: 1 }, { role: 'developer' }),
+  'POST /api/v1/rollouts/{id}/start': doing('draft', { force: true }, { prepare: endRollouts }),
+  'POST /api/v1/rollouts/{id}/approve': doing('running', { stage: '50 %' }),
+  'POST /api/v1/rollouts/{id}/pause': doing('running', {}, { role: 'developer' }),
+  'POST /api/v1/rollouts/{id}/resume': doing(
+    'running',
+    {},
+    { prepare: () => bringRunning({ state: 'paused', pausedAt: 1 }) },
+  ),
+  'POST /api/v1/rollouts/{id}/advance': doing('running'),
+  'POST /api/v1/rollouts/{id}/percentage': doing('running', { percentage: 20 }),
+  'POST /api/v1/rollouts/{id}/rollback': doing('running', {}, { role: 'developer' }),
+  'POST /api/v1/rollouts/{id}/complete': doing('running', {}, { prepare: () => bringRunning({ stage: 2 }) }),
+  'POST /api/v1/rollouts/{id}/cancel': doing('draft'),
+  'POST /api/v1/rollouts/{id}/retry': doing('ended', {}, { status: 201 }),
+  'POST /api/v1/rollouts/{id}/dispute': doing('ended'),
+  'POST /api/v1/rollouts/{id}/signals': ofRollout(
+    'running',
+    { json: { kind: 'ci-green', passed: true } },
+    { role: 'signaller', status: 201 },
+  ),
+  'GET /api/v1/rollouts/{id}/signals': ofRollout('running', {}, { role: 'viewer' }),
+  'GET /api/v1/rollouts/{id}/timeline': ofRollout('ended', {}, { role: 'viewer' }),
+  'GET /api/v1/rollouts/{id}/timeline/{decision}': ofRollout(
+    'ended',
+    {},
+    {
+      role: 'viewer',
+      ask: (environment, { rollouts }) => {
+        const { ended = '', decision = '' } = rollouts[environment] ?? {}
+        return { path: { id: ended, decision } }
+      },
+      unknown: { decision: [400, 'malformed'] },
+    },
+  ),
+  'GET /api/v1/rollouts/{id}/health': ofRollout('running', {}, { role: 'viewer' }),
+  'GET /api/v1/rollouts/{id}/drill': ofRollout('running', {}, { role: 'viewer' }),
+  'POST /api/v1/rollouts/{id}/drill': ofRollout(
+    'running',
+    {
+      json: {
+        guardrail: 'ramp-error-regression',
+        expected: { unitsPerMinute: 600, rate: 0.1, for: '10m' },
+        stage: '10 %',
+      },
+    },
+    { role: 'developer', status: 201 },
+  ),
+  'GET /api/v1/rollouts/{id}/backtest': ofRollout('running', {}, { role: 'viewer' }),
+  'POST /api/v1/rollouts/{id}/backtest': ofRollout(
+    'running',
+    { json: {} },
+    { role: 'developer', status: 201 },
+  ),
+  'GET /api/v1/environments/{environment}/rollout-matrix': read((environment) => ({ path: { environment } })),
+  'PUT /api/v1/environments/{environment}/rollout-matrix': change((environment, { rollouts }) => ({
+    path: { environment },
+    json: {
+      drafts: [
+        {
+          rollout: rollouts[environment]?.draft ?? '',
+          revision: 1,
+          cells: [{ audience: '', percentage: 100 }],
+        },
+      ],
+    },
+  })),
+  'POST /api/v1/flags/{flag}/environments/{environment}/stop': change((environment) => ({
+    path: { flag: RAMPED, environment },
+    json: { comment: 'It fails' },
+  })),
 
   'GET /api/v1/export': administer(() => ({})),
   'POST /api/v1/import': administer(() => ({ json: EXPORTED }), {

@@ -26,9 +26,10 @@ function faults(
   members: { readonly [name: string]: string } = {},
   config: WranglerBindings = {},
   index = INDEX,
+  source = '',
 ): string[] {
   const lines = Object.values({ ...MEMBERS, ...members }).join('\n')
-  return findBindingFaults({ ...CONFIG, ...config }, `export type Bindings = {\n${lines}\n}`, index)
+  return findBindingFaults({ ...CONFIG, ...config }, source, `export type Bindings = {\n${lines}\n}`, index)
 }
 
 it('finds nothing when both agree', () => {
@@ -69,6 +70,47 @@ describe('names and types', () => {
     expect(faults({ EXTRA: 'readonly EXTRA?: string' })).toEqual([])
     expect(faults({ EXTRA: 'readonly EXTRA: string' })).toHaveLength(1)
     expect(faults({ EXTRA: 'readonly EXTRA?: KVNamespace' })).toHaveLength(1)
+  })
+})
+
+describe('what only some deployments bind', () => {
+  const OPTIONAL = { EMAIL: 'readonly EMAIL?: SendEmail' }
+  const SHOWN = '# Where e-mail is set up:\n# [[send_email]]\n# name = "EMAIL"\n'
+
+  it.each([
+    ['is shown', OPTIONAL, {}, SHOWN, []],
+    ['is bound', OPTIONAL, { send_email: [{ name: 'EMAIL' }] }, '', []],
+    ['is not shown', OPTIONAL, {}, '', ['wrangler.toml does not show how EMAIL: SendEmail is bound']],
+    [
+      'is shown under another name',
+      OPTIONAL,
+      {},
+      SHOWN.replace('EMAIL', 'MAIL'),
+      ['wrangler.toml does not show how EMAIL: SendEmail is bound'],
+    ],
+    [
+      'is shown, and taken for granted',
+      { EMAIL: 'readonly EMAIL: SendEmail' },
+      {},
+      SHOWN,
+      ['wrangler.toml does not bind EMAIL: SendEmail'],
+    ],
+    [
+      'is bound, and taken for granted',
+      { EMAIL: 'readonly EMAIL: SendEmail' },
+      { send_email: [{ name: 'EMAIL' }] },
+      '',
+      ['src/bindings.ts has EMAIL: SendEmail, which not every deployment has'],
+    ],
+    [
+      'is bound, and not in the type',
+      {},
+      { send_email: [{ name: 'EMAIL' }] },
+      '',
+      ['src/bindings.ts lacks EMAIL: SendEmail, which wrangler.toml binds'],
+    ],
+  ])('%s', (_, members, config, source, found) => {
+    expect(faults(members, config, INDEX, source)).toEqual(found)
   })
 })
 
