@@ -80,6 +80,28 @@ export const METRICS = [
   { key: 'order-value', event: 'checkout-completed', kind: 'mean' },
 ] as const
 
+/** What watches over every rollout of the shop. */
+export const GUARDRAILS = [
+  { metric: 'checkout-errors', test: 'regression', action: 'rollback' },
+  { metric: 'checkout-latency', test: 'regression', quantile: 0.95, tolerance: 0.25, action: 'rollback' },
+  { metric: 'checkouts', test: 'regression', action: 'rollback' },
+] as const
+
+/** The rollout that `npm start` shows: it goes on from the tenth that has the new checkout already. */
+export const CHECKOUT_PLAN = {
+  flag: 'new-checkout',
+  environment: 'production',
+  variant: 'on',
+  takeOver: true,
+  stages: [
+    { name: '10 %', percentage: 10, hold: '24h', minUnits: 500 },
+    { name: '50 %', percentage: 50, hold: '24h', approval: true },
+    { name: '95 %, 5 % held back', percentage: 95, hold: '7d' },
+    { name: 'all', percentage: 100, hold: '0s' },
+  ],
+  guardrails: GUARDRAILS,
+} as const
+
 type Configuration = {
   readonly enabled: boolean
   readonly offVariant?: string | null
@@ -144,9 +166,23 @@ export const FLAGS: readonly FlagDraft[] = [
             serve: split('checkout-ireland', { on: 50, off: 50 }),
           },
         ],
-        // A tenth of everyone else has it by a rollout: see seed.ts.
-        fallthrough: { variant: 'off' },
+        // A tenth of everyone else: a rollout takes over from here, and moves nobody. See seed.ts.
+        fallthrough: split('checkout-all', { on: 10, off: 90 }),
       },
+      staging: on,
+    },
+  },
+  {
+    key: 'quick-reorder',
+    type: 'boolean',
+    variants: ON_OFF,
+    description: 'Order the same again, in one step',
+    owner: 'payments',
+    tags: ['checkout'],
+    temporary: true,
+    clientVisible: true,
+    configurations: {
+      production: { enabled: true, offVariant: 'off', fallthrough: { variant: 'off' } },
       staging: on,
     },
   },

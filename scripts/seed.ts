@@ -1,10 +1,6 @@
 import { createHash } from 'node:crypto'
-import { DEMO_KEYS, ENVIRONMENTS, FLAGS, METRICS, SEGMENTS } from './demo-catalog.ts'
-import { measureFlags } from './measure-flag.ts'
+import { CHECKOUT_PLAN, DEMO_KEYS, ENVIRONMENTS, FLAGS, METRICS, SEGMENTS } from './demo-catalog.ts'
 import type { Server } from './server.ts'
-
-/** What the demo's checkout is measured under. */
-export const DEMO_MEASUREMENT = 'checkout-demo'
 
 type Call = (
   method: string,
@@ -29,7 +25,7 @@ const isNew = { 'if-none-match': '*' }
 const comment = 'demo'
 
 /**
- * Fills an empty deployment with the demo shop, through the management API, and measures its new checkout.
+ * Fills an empty deployment with the demo shop, through the management API, and starts the rollout of its new checkout.
  * @returns whether it was empty
  */
 export async function seed(server: Server, adminToken: string): Promise<boolean> {
@@ -62,15 +58,9 @@ export async function seed(server: Server, adminToken: string): Promise<boolean>
   }
   for (const { key, ...metric } of METRICS)
     await call('PUT', `/api/v1/metrics/${key}`, { ...metric, comment }, isNew)
-  await measureFlags(server, 'production', [
-    {
-      id: DEMO_MEASUREMENT,
-      flag: 'new-checkout',
-      variant: 'on',
-      seed: 'checkout-all',
-      grants: [{ audience: null, percentage: 10 }],
-      metrics: METRICS.map(({ key }) => ({ metric: key, bounds: [] })),
-    },
-  ])
+  const { id } = (await call('POST', '/api/v1/rollouts', { plan: CHECKOUT_PLAN, comment })) as { id: string }
+  // Nothing has happened in this shop yet, which is what a start otherwise waits for.
+  await call('POST', `/api/v1/rollouts/${id}/start`, { force: true, comment })
+  await server.tick()
   return true
 }

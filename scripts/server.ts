@@ -26,6 +26,8 @@ export type ServerOptions = {
   readonly adminToken: string
   /** Whether its database has every migration already. */
   readonly isMigrated?: boolean
+  /** Variables and secrets beside the administrator's token. */
+  readonly variables?: { readonly [name: string]: string }
   /** Other Workers that run beside it, with their own code, as Miniflare takes them. */
   readonly beside?: readonly V4WorkerOptions[]
   /** Takes what the Workers log; left out, it is printed. */
@@ -90,7 +92,10 @@ async function startRuntime(
 }
 
 /** Describes what `build` made to Miniflare, with bindings as wrangler.toml has them. */
-export function describeRampart(adminToken: string): V4WorkerOptions {
+export function describeRampart(
+  adminToken: string,
+  variables: { readonly [name: string]: string } = {},
+): V4WorkerOptions {
   const { workerOptions } = unstable_getMiniflareWorkerOptions(join(ROOT, 'wrangler.toml'))
   const { modulesRules: _, ...options } = workerOptions
   return {
@@ -98,7 +103,11 @@ export function describeRampart(adminToken: string): V4WorkerOptions {
     name: 'rampart',
     modules: [{ type: 'ESModule', path: join(BUILD, 'index.js') }],
     modulesRoot: BUILD,
-    bindings: { ...(isJsonObject(options.bindings) ? options.bindings : {}), ADMIN_TOKEN: adminToken },
+    bindings: {
+      ...(isJsonObject(options.bindings) ? options.bindings : {}),
+      ...variables,
+      ADMIN_TOKEN: adminToken,
+    },
   }
 }
 
@@ -108,12 +117,13 @@ export async function startServer({
   persist,
   adminToken,
   isMigrated = false,
+  variables = {},
   beside = [],
   takeLog,
 }: ServerOptions): Promise<Server> {
   endLeftover(persist)
   if (!isMigrated) await migrate(persist)
-  const rampart = describeRampart(adminToken)
+  const rampart = describeRampart(adminToken, variables)
   const { miniflare, pids } = await startRuntime(
     persist,
     () =>

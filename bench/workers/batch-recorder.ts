@@ -9,6 +9,7 @@ import { submit } from '../../src/catalog/submit.ts'
 import { planImport } from '../../src/catalog/transfer.ts'
 import type { Result } from '../../src/engine/result.ts'
 import type { Author } from '../../src/ledger/author.ts'
+import { rolloutAttachments } from '../../src/rollouts/attachments.ts'
 
 const ACTOR: Actor = { id: 'admin', via: 'token:bench', role: 'admin', environments: null }
 
@@ -77,7 +78,13 @@ async function record(database: D1Database, act: Act): Promise<Recording> {
 const change =
   (operation: Operation): Act =>
   (database, author) =>
-    submit({ database, contexts: async () => [] }, ACTOR, operation, null, author)
+    submit(
+      { database, contexts: async () => [], attached: rolloutAttachments },
+      ACTOR,
+      operation,
+      null,
+      author,
+    )
 
 const fill =
   (document: Export): Act =>

@@ -6,6 +6,8 @@ import { type Health, makeCustomer, visit } from './customers.ts'
 
 const CUSTOMERS = 5_000
 const FLAG = 'new-checkout'
+/** What the shop also asks for, and what makes no difference to how a visit goes. */
+const OTHER_FLAG = 'quick-reorder'
 const RETRY_MS = 500
 
 type Event = { readonly [field: string]: string | number }
@@ -18,9 +20,10 @@ export type Shop = {
   readonly close: () => Promise<void>
 }
 
-function eventsOf(unit: string, tag: string | undefined, isNew: boolean, health: Health): Event[] {
+function eventsOf(unit: string, isNew: boolean, health: Health): Event[] {
   const { completed, failed, total, latencyMs } = visit(isNew, health, Math.random)
-  const common = { unit, ...(tag === undefined ? {} : { tag }) }
+  // No tag: each event is about all that the customer was given, and a server's key is believed without.
+  const common = { unit }
   return [
     { kind: 'measure', name: 'checkout-latency', value: latencyMs, ...common },
     ...(failed ? [{ kind: 'measure', name: 'checkout-error', value: 1, ...common }] : []),
@@ -29,7 +32,7 @@ function eventsOf(unit: string, tag: string | undefined, isNew: boolean, health:
 }
 
 /** Sends a batch until it is accepted: under one id, so that it counts once. */
-async function send(url: URL, key: string, events: readonly Event[]): Promise<void> {
+export async function send(url: URL, key: string, events: readonly object[]): Promise<void> {
   const body = JSON.stringify({ id: formatBatchId(createBatchId(Date.now())), events })
   const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
   for (;;) {
@@ -46,9 +49,9 @@ async function send(url: URL, key: string, events: readonly Event[]): Promise<vo
 
 async function checkOut(client: Client, health: Health): Promise<Event[]> {
   const customer = makeCustomer(Math.floor(Math.random() * CUSTOMERS))
-  const { value, flagMetadata } = await client.getBooleanDetails(FLAG, false, customer)
-  const tag = typeof flagMetadata.tag === 'string' ? flagMetadata.tag : undefined
-  return eventsOf(customer.targetingKey, tag, value, health)
+  const isNew = await client.getBooleanValue(FLAG, false, customer)
+  await client.getBooleanValue(OTHER_FLAG, false, customer)
+  return eventsOf(customer.targetingKey, isNew, health)
 }
 
 /** Opens the shop against a server. */

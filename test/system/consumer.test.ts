@@ -13,13 +13,17 @@ async function ask(path: string): Promise<unknown> {
 beforeAll(async () => {
   const dist = resolve('test/system/consumer/dist')
   deployment = await deploy({
-    name: 'consumer',
-    compatibilityDate: '2026-10-20',
-    modules: [{ type: 'ESModule', path: resolve(dist, 'worker.js') }],
-    modulesRoot: dist,
-    serviceBindings: {
-      FLAGS: { name: 'rampart', entrypoint: 'Flags', props: { environment: 'production' } },
-    },
+    beside: [
+      {
+        name: 'consumer',
+        compatibilityDate: '2026-10-20',
+        modules: [{ type: 'ESModule', path: resolve(dist, 'worker.js') }],
+        modulesRoot: dist,
+        serviceBindings: {
+          FLAGS: { name: 'rampart', entrypoint: 'Flags', props: { environment: 'production' } },
+        },
+      },
+    ],
   })
 })
 

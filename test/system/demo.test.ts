@@ -29,12 +29,14 @@ function runDemo(
   return new Promise((done) => demo.on('close', (code) => done({ code, text })))
 }
 
-it('shows what is counted of its customers, by variant and arm', async () => {
-  const { code, text } = await runDemo('--seconds', '5', '--customers', '60', '--worse')
-  expect([code, text]).toEqual([0, expect.stringContaining('the new checkout is worse')])
-  const customers = (arm: string) => Number(new RegExp(`^${arm} +\\S+ +\\S+ +(\\d+)`, 'm').exec(text)?.[1])
-  const [treated, control] = [customers('treatment'), customers('control')]
-  // A tenth of some three hundred.
-  expect(treated).toBeGreaterThan(5)
-  expect(control).toBeGreaterThan(3 * treated)
+it('starts its rollouts, lets customers in and says how both are', async () => {
+  const { code, text } = await runDemo('--seconds', '20', '--customers', '60', '--worse-after', '15')
+  expect([code, text]).toEqual([0, expect.stringContaining('From now on the new checkout is worse.')])
+  expect(text).toMatch(/^quick-reorder: running, 10 %; /m)
+  expect(text).toMatch(/^new-checkout: running, 10 %; /m)
+  const screens = [...text.matchAll(/checkouts-regression: fine, treated ([\d,]+) of ([\d,]+), control/g)]
+  const [, hits = '', units = ''] = screens.at(-1) ?? []
+  expect(Number(hits)).toBeGreaterThan(0)
+  // A tenth of those who came, while the clock has read at least one block of ten seconds.
+  expect(Number(units.replace(',', ''))).toBeGreaterThan(10)
 })

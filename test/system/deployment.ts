@@ -3,9 +3,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { V4WorkerOptions } from 'miniflare'
 import { seed } from '../../scripts/seed.ts'
-import { type Server, startServer } from '../../scripts/server.ts'
+import { type Server, type ServerOptions, startServer } from '../../scripts/server.ts'
 
 export const ADMIN_TOKEN = 'system-admin'
 
@@ -16,9 +15,9 @@ export type Deployment = Server & {
   readonly remove: () => Promise<void>
 }
 
-export async function deploy(...beside: readonly V4WorkerOptions[]): Promise<Deployment> {
+export async function deploy(options: Pick<ServerOptions, 'beside' | 'variables'> = {}): Promise<Deployment> {
   const persist = await mkdtemp(join(tmpdir(), 'rampart-'))
-  const server = await startServer({ port: 0, persist, adminToken: ADMIN_TOKEN, beside })
+  const server = await startServer({ port: 0, persist, adminToken: ADMIN_TOKEN, ...options })
   await seed(server, ADMIN_TOKEN)
   return {
     ...server,

@@ -114,6 +114,14 @@ describe('every command of the guides does what it says', () => {
     ])
   })
 
+  it('makes channels', async () => {
+    const [slack, webhook] = await Promise.all(
+      commandsOf('docs/notifications.md').map(async (command) => (await run(command)).json()),
+    )
+    expect(slack).toMatchObject({ kind: 'slack', target: 'https://hooks.slack.com/…', enabled: true })
+    expect(webhook).toMatchObject({ kind: 'webhook', secret: expect.stringMatching(/^whsec_/) })
+  })
+
   it('exports everything, fills nothing but an empty deployment with it, and revokes no key that is not there', async () => {
     const [exporting = '', importing = '', revoking = ''] = commandsOf('docs/operations.md')
     const document = await run(exporting.replace('> rampart.json', ''))
@@ -237,5 +245,73 @@ describe('every command of the guides does what it says', () => {
       body: JSON.stringify({ context: { targetingKey: 'karl' } }),
     })
     expect(await answer.json()).toMatchObject({ reason: 'DISABLED', variant: 'off' })
+  })
+
+  it('rolls a feature out, watches it, steers it and takes it back', async () => {
+    const variables: { [name: string]: string } = {}
+    const answers: (readonly [status: number, body: unknown])[] = []
+    for (const command of commandsOf('docs/rollouts.md')) {
+      const response = await run(command, variables)
+      const body: unknown = await response.json()
+      answers.push([response.status, body])
+      if (!isJsonObject(body)) continue
+      if (response.status === 201 && body.state === 'draft') variables.ROLLOUT ??= String(body.id)
+      if (typeof body.token === 'string') variables.TOKEN = body.token
+    }
+    expect(answers).toMatchObject([
+      [200, { revision: 1 }],
+      [200, { revision: 2, environments: { staging: changed } }],
+      [200, { templates: expect.any(Array), guardrailSets: expect.any(Array) }],
+      [201, { state: 'draft', revision: 1 }],
+      [200, { state: 'draft', revision: 2, plan: { alpha: 0.05 } }],
+      [200, { state: 'running', stage: 0, environments: { staging: changed } }],
+      [200, { promise: { code: 'compares' }, stage: '10 %' }],
+      [200, { decisions: expect.any(Array) }],
+      [200, { rollouts: [{ id: variables.ROLLOUT }] }],
+      [201, { kind: 'drill', result: { trip: { deed: 'rollback' } } }],
+      [200, { state: 'paused' }],
+      [200, { state: 'running' }],
+      [200, { epoch: 2 }],
+      [200, { stage: 0 }],
+      [200, { stage: 1 }],
+      [201, { role: 'signaller' }],
+      [201, { kind: 'ci-green', passed: true }],
+      [200, { state: 'rolled_back', environments: { staging: changed } }],
+      [200, { disputedBy: 'admin' }],
+      [201, { state: 'draft', retries: variables.ROLLOUT }],
+      [200, { switchedOff: true, rollout: null }],
+      [200, { features: [{ flag: 'gift-notes', cells: [{ audience: '', present: 0, planned: 100 }] }] }],
+    ])
+  })
+
+  it('leads from the first event to the fire drill', async () => {
+    const variables: { [name: string]: string } = { ID: formatBatchId(createBatchId(Date.now())) }
+    const answers: (readonly [status: number, body: unknown])[] = []
+    for (const command of commandsOf('docs/first-guarded-rollout.md')) {
+      const response = await run(command, variables)
+      const body: unknown = await response.json()
+      answers.push([response.status, body])
+      if (isJsonObject(body) && body.state === 'draft') variables.ID = String(body.id)
+    }
+    const everywhere = { production: changed, staging: changed }
+    expect(answers).toMatchObject([
+      [200, { key: 'quick-reorder', value: false }],
+      [202, { accepted: 2, rejected: [] }],
+      [200, {}],
+      [200, { revision: 1, environments: everywhere }],
+      [200, { revision: 1, environments: everywhere }],
+      [201, { state: 'draft', flag: 'quick-reorder' }],
+      [200, { state: 'draft', warnings: [] }],
+      [
+        201,
+        {
+          kind: 'drill',
+          result: { trip: { deed: 'rollback', guardrail: 'reorder-errors-regression' } },
+        },
+      ],
+      [200, { state: 'running', stage: 0, environments: { production: changed } }],
+      [200, { decisions: [{ deed: 'advance', actor: 'admin' }] }],
+      [409, { error: { code: 'no_traffic' } }],
+    ])
   })
 })
