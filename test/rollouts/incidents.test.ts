@@ -85,6 +85,8 @@ async function live(site: Site, minutes: number, failing: typeof HEALTHY): Promi
 receive()
 beforeAll(() => stopClock())
 beforeEach(async () => {
+  // Whole minutes are looked at: each test begins at the same place in one.
+  moveClock(MINUTE_MS - (Date.now() % MINUTE_MS) + BLOCK_MS)
   // Others that are still open would be followed too.
   await env.DB.prepare("UPDATE incidents SET state = 'resolved'").run()
 })

@@ -29,18 +29,22 @@ export async function readTables(): Promise<Tables> {
 /** Puts every table back to what it was. */
 export async function writeTables(tables: Tables): Promise<void> {
   const triggers = await schemaOf('trigger')
-  const rows = [...tables].flatMap(([name, contents]) => {
+  const emptied = [...tables.keys()].map((name) => env.DB.prepare(`DELETE FROM "${name}"`))
+  const filled = [...tables].flatMap(([name, contents]) => {
+    if (contents.length === 0) return []
     const columns = Object.keys(contents[0] ?? {})
     const values = columns.map((_, index) => `value ->> ${index}`).join(', ')
     const fill = `INSERT INTO "${name}" (${columns.map((column) => `"${column}"`).join(', ')})
       SELECT ${values} FROM json_each(?)`
     const json = JSON.stringify(contents.map((row) => columns.map((column) => row[column])))
-    const emptied = env.DB.prepare(`DELETE FROM "${name}"`)
-    return contents.length === 0 ? [emptied] : [emptied, env.DB.prepare(fill).bind(json)]
+    return [env.DB.prepare(fill).bind(json)]
   })
   await env.DB.batch([
+    // Tables are filled in any order.
+    env.DB.prepare('PRAGMA defer_foreign_keys = on'),
     ...triggers.map(({ name }) => env.DB.prepare(`DROP TRIGGER "${name}"`)),
-    ...rows,
+    ...emptied,
+    ...filled,
     ...triggers.map(({ sql }) => env.DB.prepare(sql)),
   ])
 }
