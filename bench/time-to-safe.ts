@@ -20,7 +20,9 @@ const TOO_LATE_MS = 10 * 60_000
 type Run = {
   /** From the regression's beginning to the end of the block it began in: sooner, nobody who counts in blocks can tell. */
   readonly floor: number
-  readonly toDecision: number
+  /** Until the end of the block that broke a guardrail. */
+  readonly toBreach: number
+  /** Until it was read, decided and committed. */
   readonly toCommit: number
   /** From the commit until 99 % of the reported evaluations were of the safe version, as the incident has it. */
   readonly toSafe: number
@@ -29,7 +31,8 @@ type Run = {
 }
 
 type Rollout = { readonly id: string; readonly state: string }
-type Incident = { readonly detectedAt: string; readonly committedAt: string; readonly safeAt: string | null }
+/** Instants in milliseconds since 1970. */
+type Incident = { readonly detectedAt: number; readonly committedAt: number; readonly safeAt: number | null }
 
 async function start({ call }: Deployment, flag: string): Promise<string> {
   const { error, completed } = eventsOf(flag)
@@ -77,16 +80,15 @@ async function run(deployment: Deployment, feature: Feature, wellMs: number): Pr
   const { detectedAt, committedAt, safeAt } = await until(async () => {
     const { incidents } = await call<{ incidents: readonly Incident[] }>('GET', `/incidents?rollout=${id}`)
     const [incident] = incidents
-    return incident && incident.safeAt !== null ? incident : undefined
+    return incident && incident.safeAt !== null ? { ...incident, safeAt: incident.safeAt } : undefined
   })
   feature.health = 'fine'
-  const committed = Date.parse(committedAt)
   return {
     floor: BLOCK_MS - (worseAt % BLOCK_MS),
-    toDecision: Date.parse(detectedAt) - worseAt,
-    toCommit: committed - worseAt,
-    toSafe: Date.parse(safeAt ?? '') - committed,
-    toLastGiven: Math.max(0, feature.lastGivenAt - committed),
+    toBreach: detectedAt - worseAt,
+    toCommit: committedAt - worseAt,
+    toSafe: safeAt - committedAt,
+    toLastGiven: Math.max(0, feature.lastGivenAt - committedAt),
   }
 }
 
@@ -128,8 +130,8 @@ printTable(
   ['', 'median', 'p90', 'longest', 'x floor'],
   [
     row('floor: the block in which it began is over', of('floor')),
-    row('until it is decided', of('toDecision')),
-    row('until it is committed', of('toCommit')),
+    row('until a guardrail is broken', of('toBreach')),
+    row('until it is decided and committed', of('toCommit')),
     row('commit → 99 % of reported evaluations safe', of('toSafe')),
     row('commit → last customer who was given it', of('toLastGiven')),
     row('beginning → safe everywhere', total),
@@ -137,12 +139,8 @@ printTable(
 )
 const targets = [
   {
-    name: 'decision → safe everywhere, p90',
-    figure:
-      quantile(
-        runs.map(({ toCommit, toDecision, toSafe }) => toCommit - toDecision + toSafe),
-        0.9,
-      ) / 1_000,
+    name: 'decided → safe everywhere, p90',
+    figure: quantile(of('toSafe'), 0.9) / 1_000,
     unit: 's',
     bound: { atMost: 6 },
   },
