@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { createRandom } from './support/random.ts'
 import { formatNumber, printTable, printTargets, saveResults } from './support/report.ts'
 import { median } from './support/rounds.ts'
-import { type Deployment, deploy, SERVER_KEY } from './time-to-safe/deployment.ts'
+import { type Deployment, deploy, serverKeyOf } from './time-to-safe/deployment.ts'
 import { eventsOf, type Feature, openFeature } from './time-to-safe/shop.ts'
 
 const FEATURES = 5
@@ -38,7 +38,7 @@ async function start({ call }: Deployment, flag: string): Promise<string> {
   const { error, completed } = eventsOf(flag)
   const plan = {
     flag,
-    environment: 'production',
+    environment: flag,
     variant: 'on',
     stages: [
       { name: '10 %', percentage: 10, hold: '1d' },
@@ -103,7 +103,7 @@ const deployment = await deploy(flags)
 const runs: Run[] = []
 try {
   const features = await Promise.all(
-    flags.map((flag, index) => openFeature(deployment.url, SERVER_KEY, flag, createRandom(index))),
+    flags.map((flag, index) => openFeature(deployment.url, serverKeyOf(flag), flag, createRandom(index))),
   )
   for (let round = 0; round < ROUNDS; round++) {
     const begun = features.map((feature) => run(deployment, feature, WELL_MS + random.next() * WELL_MORE_MS))

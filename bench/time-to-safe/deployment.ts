@@ -1,4 +1,5 @@
-// Rampart as it is deployed, with some features, each under metrics of its own; its cron comes every minute.
+// Rampart as it is deployed, with some features, each in an environment of its own and under its own metrics, so that no
+// change of one hides another's. Its cron comes every minute.
 import { createHash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -9,7 +10,8 @@ import { eventsOf } from './shop.ts'
 const ADMIN_TOKEN = 'bench-admin'
 const CRON_MS = 60_000
 
-export const SERVER_KEY = 'rp_server_production_bench'
+/** The server key of a feature's environment, which is called as the feature. */
+export const serverKeyOf = (flag: string) => `rp_server_${flag}_bench`
 
 /** Calls the management API; a refusal is thrown. */
 export type Call = <Answer>(
@@ -23,7 +25,11 @@ export type Deployment = { readonly url: URL; readonly call: Call; readonly stop
 
 async function fill(call: Call, flags: readonly string[]): Promise<void> {
   const isNew = { 'if-none-match': '*' }
-  await call('PUT', '/environments/production', { name: 'Production' }, isNew)
+  for (const flag of flags) {
+    await call('PUT', `/environments/${flag}`, { name: flag }, isNew)
+    const hash = createHash('sha256').update(serverKeyOf(flag)).digest('hex')
+    await call('POST', `/environments/${flag}/keys`, { kind: 'server', name: 'Bench', hash })
+  }
   for (const flag of flags) {
     const { error, completed } = eventsOf(flag)
     await call('PUT', `/metrics/${error}`, { event: error, kind: 'error' }, isNew)
@@ -34,10 +40,8 @@ async function fill(call: Call, flags: readonly string[]): Promise<void> {
     ]
     await call('PUT', `/flags/${flag}`, { type: 'boolean', variants }, isNew)
     const configuration = { enabled: true, offVariant: 'off', fallthrough: { variant: 'off' } }
-    await call('PUT', `/flags/${flag}/environments/production`, configuration, { 'if-match': '"1"' })
+    await call('PUT', `/flags/${flag}/environments/${flag}`, configuration, { 'if-match': '"1"' })
   }
-  const hash = createHash('sha256').update(SERVER_KEY).digest('hex')
-  await call('POST', '/environments/production/keys', { kind: 'server', name: 'Bench', hash })
 }
 
 /** Builds, starts and fills it. */

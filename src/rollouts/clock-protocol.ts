@@ -27,8 +27,6 @@ export type Clock = {
   tick(now: number): Promise<ClockStatus>
   /** Something has begun that is guarded: from the next block on it ticks by itself. */
   wake(): Promise<void>
-  /** Sends what people are owed of what was just done; a call of its own, so that a tick waits for no receiver. */
-  tell(): Promise<void>
   status(): Promise<ClockStatus>
   /** What a rollout's guards say now; null where nothing was read. */
   reading(rollout: string): Promise<Reading | null>

@@ -37,11 +37,7 @@ export async function look(
 }
 
 /** What is known once a tick has done what it decided. */
-export type Done = Pick<Look, 'published'> &
-  Pick<Memory, 'failed'> & {
-    /** Whether something was done that people may have to be told of. */
-    readonly hasNews: boolean
-  }
+export type Done = Pick<Look, 'published'> & Pick<Memory, 'failed'>
 
 /** Says in the log what could not be carried out; true unless somebody else has only been quicker. */
 function note(environment: string, { rollout, decision }: Step, outcome: Outcome): boolean {
@@ -68,7 +64,6 @@ export async function act(
   const author = { actor: CLOCK, via: CLOCK, comment: '', now: at, requestId }
   const failed = new Set<string>()
   let newest = published
-  let hasNews = false
   const carry = async (some: readonly Step[]) => {
     mine()
     if (some.length === 0) return
@@ -76,7 +71,6 @@ export async function act(
     for (const [index, outcome] of outcomes.entries()) {
       const step = some[index]
       if (step && note(environment, step, outcome)) failed.add(step.rollout.id)
-      if (outcome.ok) hasNews = true
       // The hub serves it: that KV has it too is known a little later.
       if (!outcome.ok || !outcome.value.published) continue
       const version = outcome.value.version ?? 0
@@ -85,5 +79,5 @@ export async function act(
   }
   await carry(steps.filter(({ rollout }) => !memory.failed.has(rollout.id)))
   await carry(steps.filter(({ rollout }) => memory.failed.has(rollout.id)))
-  return { published: newest, failed, hasNews }
+  return { published: newest, failed }
 }

@@ -2,7 +2,7 @@ import { DurableObject } from 'cloudflare:workers'
 import type { Bindings } from '../bindings.ts'
 import { BLOCK_MS } from '../telemetry/counting/blocks.ts'
 import { type Held, restoreHeld } from './clock-evidence.ts'
-import { type Clock, type ClockStatus, clockOf, type HeldEvidence } from './clock-protocol.ts'
+import type { Clock, ClockStatus, HeldEvidence } from './clock-protocol.ts'
 import type { Memory } from './clock-read.ts'
 import type { Published } from './clock-steps.ts'
 import { type Checkpoint, ClockStore, type Kept, type Said, type Standing } from './clock-store.ts'
@@ -86,11 +86,6 @@ export class RolloutClock extends DurableObject<Bindings> implements Clock {
     if ((this.nextAt ?? 0) <= now) await this.setAlarm(nextBlockAt(now))
   }
 
-  async tell(): Promise<void> {
-    const { deliverDue } = await import('../notifications/deliver.ts')
-    await deliverDue(this.env, Date.now())
-  }
-
   async status(): Promise<ClockStatus> {
     return this.toStatus()
   }
@@ -139,15 +134,6 @@ export class RolloutClock extends DurableObject<Bindings> implements Clock {
     mine()
     this.published = done.published
     this.memory = { ...this.memory, failed: done.failed }
-    if (done.hasNews) {
-      spent.calls++
-      // What fails is tried again by the cron.
-      this.ctx.waitUntil(
-        clockOf(this.env, this.environment)
-          .tell()
-          .catch(() => {}),
-      )
-    }
     const { isGuarding } = this.standing
     if (isGuarding && this.nextAt === null) await this.setAlarm(nextBlockAt(Date.now()))
     else if (!isGuarding && this.nextAt !== null) await this.dropAlarm()
