@@ -34,7 +34,7 @@ import { loadReading, observeNow } from './world.ts'
 
 type Decided = Result<Decision, DeedError>
 
-function toDoing(decided: Decided, rest: Omit<Doing, 'decision'> = {}): Result<Doing, Refusal> {
+function doingOf(decided: Decided, rest: Omit<Doing, 'decision'> = {}): Result<Doing, Refusal> {
   return decided.ok ? ok({ ...rest, decision: decided.value }) : err(deedRefusal(decided.error))
 }
 
@@ -113,7 +113,7 @@ export function approveCall(bindings: Bindings, actor: Actor, stage: string | un
       const decided = approve(plan, progress, options, now)
       const isStart = progress.state === 'awaiting_approval'
       if (!decided.ok || !isStart || decided.value.progress.state === 'awaiting_approval')
-        return toDoing(decided)
+        return doingOf(decided)
       // Whether events arrive was asked when it was started.
       const begun = await prepareBeginning(bindings, found, true, now)
       if (!begun.ok) return err(beginningRefusal(begun.error))
@@ -129,19 +129,19 @@ export function approveCall(bindings: Bindings, actor: Actor, stage: string | un
 export const pauseCall: DeedCall = {
   role: 'developer',
   guarded: true,
-  decide: async ({ rollout: { plan, progress } }, now) => toDoing(pause(plan, progress, now)),
+  decide: async ({ rollout: { plan, progress } }, now) => doingOf(pause(plan, progress, now)),
 }
 
 export const cancelCall: DeedCall = {
   role: 'releaser',
-  decide: async ({ rollout: { plan, progress } }, now) => toDoing(cancel(plan, progress, now)),
+  decide: async ({ rollout: { plan, progress } }, now) => doingOf(cancel(plan, progress, now)),
 }
 
 export function percentageCall(percentage: number): DeedCall {
   return {
     role: 'releaser',
     decide: async ({ rollout: { plan, progress } }, now) =>
-      toDoing(setPercentage(plan, progress, percentage, now)),
+      doingOf(setPercentage(plan, progress, percentage, now)),
   }
 }
 
@@ -158,7 +158,7 @@ function observedCall(bindings: Bindings, deed: Observed): DeedCall {
     async decide(found, now) {
       const { rollout } = found
       const observations = await observeNow(bindings, rollout, now)
-      return toDoing(deed(rollout.plan, rollout.progress, observations, now), {
+      return doingOf(deed(rollout.plan, rollout.progress, observations, now), {
         reading: observations.reading,
       })
     },
@@ -179,7 +179,7 @@ export function rollbackCall(bindings: Bindings, mode: RollbackMode, names: read
       const known = audiencesOf(plan).map(({ name }) => name)
       const audiences = names.map((name) => known.indexOf(name))
       const decided = rollBack(plan, progress, { mode, audiences }, now)
-      return toDoing(decided, { reading: decided.ok ? await loadReading(bindings, rollout) : null })
+      return doingOf(decided, { reading: decided.ok ? await loadReading(bindings, rollout) : null })
     },
   }
 }
