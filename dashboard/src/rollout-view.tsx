@@ -47,11 +47,13 @@ function Next({ rollout, now }: { readonly rollout: Rollout; readonly now: numbe
   const next = nextStage(rollout)
   if (!next) return null
   const end = holdEnd(rollout)
+  const percentage = percentageOf(next.percentage)
   return (
     <section>
       <h2>Next</h2>
       <p>
-        <strong>{next.name}</strong>, {percentageOf(next.percentage)}
+        <strong>{next.name}</strong>
+        {next.name === percentage ? '' : `, ${percentage}`}
         {end === null
           ? ''
           : end > now
